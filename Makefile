@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: solve check setup lint types imports test regression bench clean
+
+solve: $(READY)  ## make .venv, install, solve the quickstart scenario
+	$(BIN)/ds3opt solve scenarios/quickstart.yaml
+
+check: lint types imports test regression  ## everything CI runs
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(READY)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+test: $(READY)
+	$(BIN)/pytest -n auto
+
+regression: $(READY)
+	$(BIN)/ds3opt check
+
+bench: $(READY)  ## speed against public optimisers, a few minutes
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""ds3opt: certified compute allocation for large language models."""

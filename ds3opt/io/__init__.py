@@ -1,0 +1,1 @@
+"""Reading: text to checked data, catalogues, diagnostics with file, line and column."""

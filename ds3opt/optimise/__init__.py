@@ -1,0 +1,1 @@
+"""The certified optimiser: menus, envelopes, allocation, branch and bound, frontiers."""

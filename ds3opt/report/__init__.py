@@ -1,0 +1,1 @@
+"""Rows, units and formats: a solution becomes a table, JSON, CSV or markdown."""
