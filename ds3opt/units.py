@@ -42,10 +42,12 @@ _TIME = {
 class UnitError(ValueError):
     """A value that is not a quantity of the expected dimension."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", expected: str = "") -> None:
         self.message = message
         self.hint = hint
         """What would be right: examples, or the nearest unit."""
+        self.expected = expected
+        """The dimension in words, where the value is of no use at all."""
         super().__init__(f"{message}; {hint}" if hint else message)
 
 
@@ -206,7 +208,8 @@ def parse_quantity(value: object, dimension: str, *, allow_infinite: bool = Fals
     """
     expected = _dimensions()[dimension]
     if isinstance(value, (bool, type(None))) or not isinstance(value, (int, float, str)):
-        raise UnitError(f"{_described(value)} is not {expected.noun}", _examples(expected))
+        message = f"{_described(value)} is not {expected.noun}"
+        raise UnitError(message, _examples(expected), expected.noun)
     number, unit = _split(value, expected) if isinstance(value, str) else (_as_float(value), "")
     if math.isnan(number):
         raise UnitError(f"{expected.noun} is expected, not NaN", _examples(expected))
@@ -239,7 +242,7 @@ def _split(text: str, expected: Dimension) -> tuple[float, str]:
     rest = stripped[match.end() :].strip() if match else ""
     if match is None or rest[:1] in {".", ",", "_"}:
         hint = "write digits without commas" if "," in rest else _examples(expected)
-        raise UnitError(f'"{_shortened(text)}" is not {expected.noun}', hint)
+        raise UnitError(f'"{_shortened(text)}" is not {expected.noun}', hint, expected.noun)
     number = float(match[0])
     if math.isinf(number):
         raise UnitError(f"{_shortened(match[0])} is too large to compute with")
@@ -314,7 +317,8 @@ def format_quantity(value: float | None, dimension: str, precision: int = 3) -> 
         rounded = float(number) * _size(ladder[rung])
         rung += 1
         number = _rung_number(rounded, ladder[rung], precision)
-    if not 1e-3 <= float(number) < 1e4 or value < ladder[0][0] / 1e3:
+    beyond = rung + 1 == len(ladder) and float(number) >= 1e3
+    if beyond or float(number) < 1e-3:
         return _joined(_scientific(value, precision), base)
     return _joined(number, ladder[rung][1])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from ds3opt.errors import Problem
 from ds3opt.io.field_names import field_names_at
@@ -15,7 +17,6 @@ from ds3opt.io.yaml_source import KeyPath, YamlSource
 from ds3opt.units import UnitError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -51,13 +52,14 @@ class _Trace:
 
 @dataclass(frozen=True)
 class _Found:
-    """An error at its path in the data; `instead` is a message for a whole union."""
+    """An error at its path in the data."""
 
     error: ErrorDetails
     path: KeyPath
-    instead: str = ""
-    also: str = ""
-    """Another form that would do, for the hint."""
+    asked: tuple[str, ...] = ()
+    """Every form that would do, where the value has none of them."""
+    also: tuple[str, ...] = ()
+    """Other forms that would do, for the hint."""
 
 
 def problems_from_validation(
@@ -65,14 +67,38 @@ def problems_from_validation(
 ) -> list[Problem]:
     """Every problem of a validation, in plain words, in the order of the text.
 
-    A missing key is placed at the key of its parent, an unknown one at itself; a value that fits
-    no branch of a union is reported once. A ValueError raised by a validator may carry `hint`, a
-    text, and `path`, the steps from the validated value to the culprit.
+    A missing key is placed at the key of its parent, unless an unknown one, placed at itself, looks
+    like its misspelling; a value that fits no branch of a union is reported once. A ValueError
+    raised by a validator may carry `hint`, a text, and `path`, the steps from the validated value
+    to the culprit.
     """
-    traces = [_Trace(details, details["loc"]) for details in error.errors(include_url=False)]
-    found = _followed(traces, (), source)
-    problems = [_problem(one, source, valid_names) for one in found]
+    found = list(_followed(list(_traces(error, ())), (), source))
+    unknown = [one.path for one in found if one.error["type"] == "extra_forbidden"]
+    misspelt = {(*path[:-1], _nearest(path, source, valid_names)) for path in unknown}
+    problems = [
+        _problem(one, source, valid_names)
+        for one in found
+        if one.error["type"] != "missing" or one.path not in misspelt
+    ]
     return sorted(dict.fromkeys(problems), key=lambda problem: _order(problem, source))
+
+
+def _traces(error: ValidationError, above: KeyPath) -> Iterator[_Trace]:
+    """The errors of a validation and of those that its validators ran inside."""
+    for details in error.errors(include_url=False):
+        path = (*above, *details["loc"])
+        inner = details.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):
+            yield from _traces(inner, path)
+        elif not _echo(details):
+            yield _Trace(details, path)
+
+
+def _echo(error: ErrorDetails) -> bool:
+    """A list "too short" only because its wrong items were not counted."""
+    least = error.get("ctx", {}).get("min_length", 0)
+    value = error["input"]
+    return error["type"] == "too_short" and isinstance(value, list) and len(value) >= least
 
 
 def _order(problem: Problem, source: YamlSource) -> tuple[bool, str, int, int]:
@@ -102,41 +128,40 @@ def _followed(traces: Sequence[_Trace], path: KeyPath, source: YamlSource) -> It
 
 def _union(branches: list[list[_Found]], path: KeyPath) -> list[_Found]:
     """The errors of the branch that the value was most likely meant for, or one for all."""
-    branches = sorted(branches, key=lambda found: _misfit(found, path))
+    branches = sorted(branches, key=lambda branch: _misfit(branch, path))
     best = branches[0]
     if _misfit(best, path)[0] < 2:
-        others = [expected(f.error) for b in branches[1:] for f in b if choices(f.error)]
-        if len(best) == 1 and best[0].path == path and others:
-            return [_Found(best[0].error, path, also=others[0])]
+        words = [w for b in branches[1:] for f in b if choices(f.error) for w in expected(f.error)]
+        if len(best) == 1 and best[0].path == path and words:
+            return [replace(best[0], also=tuple(dict.fromkeys(words)))]
         return best
-    asked: dict[str, None] = {}
-    for found in (f for branch in branches for f in branch):
-        asked |= dict.fromkeys(filter(None, (found.instead or expected(found.error)).split(" or ")))
-    if len(asked) < 2:
-        return best[:1]
-    return [_Found(best[0].error, path, instead=" or ".join(asked))]
+    every = [word for branch in branches for f in branch for word in f.asked or expected(f.error)]
+    asked = tuple(dict.fromkeys(every))
+    return [replace(best[0], asked=asked)] if len(asked) > 1 else best[:1]
 
 
-def _misfit(branch: list[_Found], path: KeyPath) -> tuple[int, int]:
-    """How far a value is from a branch: 0 the type fits, 1 nearly, 2 not; then how many errors."""
-    worst = 0
-    for found in branch:
-        if found.path == path:
-            worst = max(worst, _type_misfit(found))
-    keys = sum(found.error["type"] in _AT_KEY for found in branch)
-    return worst, 10 * keys + len(branch)
+def _misfit(branch: list[_Found], path: KeyPath) -> tuple[int, float]:
+    """How far a value is from a branch: 0 the type fits, 1 nearly, 2 not; then how much differs."""
+    worst = max((_type_misfit(found) for found in branch if found.path == path), default=0)
+    named = {kind: [f.path for f in branch if f.error["type"] == kind] for kind in _AT_KEY}
+    alike = sum(_similarity(m, e) for m in named["missing"] for e in named["extra_forbidden"])
+    return worst, 10 * sum(map(len, named.values())) + len(branch) - 9 * min(alike, 1)
+
+
+def _similarity(missing: KeyPath, extra: KeyPath) -> float:
+    return difflib.SequenceMatcher(None, str(missing[-1])[:60], str(extra[-1])[:60]).ratio()
 
 
 def _type_misfit(found: _Found) -> int:
     error = found.error
-    container = isinstance(error["input"], (dict, list))
+    if error["type"] == "union_tag_invalid":
+        return 0
     if choices(error):
         near = difflib.get_close_matches(str(error["input"])[:60], choices(error), n=1)
-        return 0 if near or error["type"] == "union_tag_invalid" else 2
-    if error["type"] in _RAISED:
-        raised = error.get("ctx", {}).get("error")
-        return (2 if container else 1) if isinstance(raised, UnitError) else 0
-    return 2 if found.instead or expected(error) else 0
+        return 0 if near else 2
+    if isinstance(error.get("ctx", {}).get("error"), UnitError):
+        return 2 if isinstance(error["input"], (dict, list)) else 1
+    return 2 if found.asked or expected(error) else 0
 
 
 def _problem(found: _Found, source: YamlSource, valid_names: ValidNames | None) -> Problem:
@@ -144,11 +169,12 @@ def _problem(found: _Found, source: YamlSource, valid_names: ValidNames | None) 
     if kind == "extra_forbidden":
         return _unknown_key(path, source, valid_names)
     message, hint = wording(found.error)
-    if found.instead:
-        message = f"expected {found.instead}, not {shown(found.error['input'])}"
+    if found.asked:
+        message = f"{' or '.join(found.asked)} is expected, not {shown(found.error['input'])}"
         hint = ""
     elif found.also:
-        hint = f"{hint}, or {found.also}" if hint else f"or write {found.also}"
+        also = " or ".join(found.also)
+        hint = f"{hint}, or {also}" if hint else f"or write {also}"
     path = (*path, *_culprit(found.error))
     node = source.find(path)
     at_key = node is None or isinstance(node.value, (dict, list))
@@ -162,13 +188,20 @@ def _culprit(error: ErrorDetails) -> KeyPath:
 
 
 def _unknown_key(path: KeyPath, source: YamlSource, valid_names: ValidNames | None) -> Problem:
-    name = str(path[-1]) if path else ""
-    parent = source.find(path[:-1])
-    present = parent.value if parent and isinstance(parent.value, dict) else {}
-    names = [n for n in (valid_names(path[:-1]) if valid_names else []) if n not in present]
-    near = difflib.get_close_matches(name[:60], names, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else ""
+    near, names = _nearest(path, source, valid_names), _unused(path, source, valid_names)
+    hint = f'did you mean "{near}"?' if near else ""
     if names and not near:
         hint = "also accepted here: " + ", ".join(names[:12]) + (", ..." if names[12:] else "")
     location = source.location(path, key=True)
-    return Problem(f'unknown key "{name[:60]}"', format_path(path), hint, location)
+    return Problem(f'unknown key "{str(path[-1])[:60]}"', format_path(path), hint, location)
+
+
+def _nearest(path: KeyPath, source: YamlSource, valid_names: ValidNames | None) -> str:
+    names = _unused(path, source, valid_names)
+    return next(iter(difflib.get_close_matches(str(path[-1])[:60], names, n=1)), "")
+
+
+def _unused(path: KeyPath, source: YamlSource, valid_names: ValidNames | None) -> list[str]:
+    parent = source.find(path[:-1])
+    present = parent.value if parent and isinstance(parent.value, dict) else {}
+    return [n for n in (valid_names(path[:-1]) if valid_names else []) if n not in present]

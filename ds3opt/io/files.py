@@ -108,8 +108,8 @@ def write_atomic(path: str | Path, text: str, *, force: bool = False) -> None:
     UsageError
         when the file exists, or cannot be written.
     """
-    target = Path(os.path.realpath(path))
     try:
+        target = Path(os.path.realpath(path))
         if os.path.lexists(target):
             _check_replaceable(path, target, force=force)
         if target.exists() and not target.is_file():

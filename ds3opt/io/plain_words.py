@@ -50,8 +50,9 @@ def shown(value: object, width: int = 40) -> str:
         return "an empty value"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value:f}".replace("inf", ".inf").replace("nan", ".nan")
+    if isinstance(value, float):
+        finite = repr(value).removesuffix(".0")
+        return finite if math.isfinite(value) else re.sub("inf|nan", r".\g<0>", finite)
     return f'"{_cut(value, width)}"' if isinstance(value, str) else _cut(str(value), width)
 
 
@@ -59,11 +60,13 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def expected(error: ErrorDetails) -> str:
-    """What the type alone asks for: ``a number``; empty when the type was right."""
+def expected(error: ErrorDetails) -> tuple[str, ...]:
+    """What would have fitted at all: ``("a number",)``; empty when the type was right."""
     if error["type"] in _CHOICES:
-        return " or ".join(f'"{choice}"' for choice in choices(error))
-    return _EXPECTED.get(error["type"], "")
+        return tuple(f'"{choice}"' for choice in choices(error))
+    of_quantity = getattr(error.get("ctx", {}).get("error"), "expected", "")
+    asked = of_quantity or _EXPECTED.get(error["type"], "")
+    return (asked,) if asked else ()
 
 
 def choices(error: ErrorDetails) -> list[str]:

@@ -23,7 +23,23 @@ MAX_NODES = 100_000
 MAX_DEPTH = 100
 
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_SYNTAX = (
+    ("<block end>", "this does not line up with the lines above", "check the indentation"),
+    (
+        "mapping values are not allowed",
+        'this ":" makes no sense here',
+        'quote text that contains ": ", or check the indentation',
+    ),
+    (
+        "could not find expected ':'",
+        "a key without a colon",
+        'write "key: value", and check the indentation',
+    ),
+    ("expected ',' or ']'", 'a "," or a closing "]" is missing', ""),
+    ("expected ',' or '}'", 'a "," or a closing "}" is missing', ""),
+    ("cannot start any token", "this character cannot start a value", "put the value in quotes"),
+)
+"""What the parser says, what that means, and what to do."""
 
 
 @dataclass(slots=True)
@@ -91,7 +107,7 @@ class Composer:
     def compose(self) -> Node | None:
         """The root node, or None for a text without content; ScenarioError with all problems."""
         try:
-            self._read(yaml.parse(self._text, Loader=_Loader))
+            self._read(yaml.parse(self._text, Loader=yaml.SafeLoader))
         except yaml.MarkedYAMLError as error:
             self._problems.append(self._syntax_problem(error))
         except (yaml.YAMLError, ValueError) as error:
@@ -227,16 +243,21 @@ class Composer:
                 node.value.setdefault(key, entry)
 
     def _syntax_problem(self, error: yaml.MarkedYAMLError) -> Problem:
-        mark = error.problem_mark or error.context_mark
+        mark, opening = error.problem_mark or error.context_mark, error.context_mark
         location = self._at(mark.line, mark.column) if mark else self._at(0, 0)
-        message = str(error.problem or "not valid YAML")
+        said = str(error.problem or "not valid YAML")
         if location.text[location.column - 1 : location.column] == "\t":
             return Problem("a tab cannot be used here", hint="use spaces", location=location)
-        if error.context:
-            context_mark = error.context_mark
-            where = f" that starts on line {context_mark.line + 1}" if context_mark else ""
-            message = f"{message}, {error.context}{where}"
-        return Problem(f"not valid YAML: {message}", hint=_hint(message), location=location)
+        if "quoted scalar" in str(error.context) and "end of stream" in said and opening:
+            opened = self._at(opening.line, opening.column)
+            return Problem("this quote is never closed", location=opened)
+        for phrase, message, hint in _SYNTAX:
+            if phrase in said:
+                if opening and (phrase.endswith("':'") or not location.text.strip()):
+                    location = self._at(opening.line, opening.column)
+                return Problem(message, hint=hint, location=location)
+        context = f", {error.context}" if error.context else ""
+        return Problem(f"not valid YAML: {said}{context}", location=location)
 
     def _refuse(self, message: str, event: events.Event, hint: str = "") -> None:
         self._problems.append(Problem(message, hint=hint, location=self._start(event)))
@@ -259,15 +280,3 @@ def _key_problem(node: Node) -> Problem:
     written = written.lower() if isinstance(node.value, bool) else written
     message = f"a key must be text, not {written}"
     return Problem(message, hint=f'quote it: "{written}"', location=node.location)
-
-
-def _hint(message: str) -> str:
-    if "mapping values are not allowed" in message:
-        return 'quote text that contains ": ", or check the indentation'
-    if "block end" in message or "could not find expected ':'" in message:
-        return "check the indentation, and that every key ends in a colon"
-    if "while scanning a quoted scalar" in message:
-        return "close the quote"
-    if "cannot start any token" in message:
-        return "quote text that starts with a special character"
-    return ""
