@@ -107,7 +107,8 @@ def _dimensions() -> Mapping[str, Dimension]:
     watts = _prefixed({**_SI, "m": 1e-3}, ("W", "watt", "watts"))
     time_steps = ("ns", "µs", "ms", "s", "min", "h", "days")
     tasks = _counting("a number of tasks", "tasks", "2 M tasks", "task", "tasks", "requests")
-    number = Dimension("a plain number", {"%": 0.01}, ("0.4", "40%"), ((1.0, ""),))
+    share = Dimension("a plain number", {"%": 0.01}, ("0.4", "40%"), ((1.0, ""),))
+    number = Dimension("a plain number", {}, ("2.1", "1e-3"), ((1.0, ""),))
     return MappingProxyType(
         {
             "flop": Dimension(
@@ -175,7 +176,7 @@ def _dimensions() -> Mapping[str, Dimension]:
                 ("2.40", "2.40 nats/token"),
                 ((1.0, "nats/token"),),
             ),
-            "ratio": number,
+            "ratio": share,
             "dimensionless": number,
         }
     )

@@ -197,11 +197,17 @@ def _unknown_key(path: KeyPath, source: YamlSource, valid_names: ValidNames | No
 
 
 def _nearest(path: KeyPath, source: YamlSource, valid_names: ValidNames | None) -> str:
-    names = _unused(path, source, valid_names)
-    return next(iter(difflib.get_close_matches(str(path[-1])[:60], names, n=1)), "")
+    for names in (_unused(path, source, valid_names), _accepted(path, valid_names)):
+        for near in difflib.get_close_matches(str(path[-1])[:60], names, n=1):
+            return near
+    return ""
 
 
 def _unused(path: KeyPath, source: YamlSource, valid_names: ValidNames | None) -> list[str]:
     parent = source.find(path[:-1])
     present = parent.value if parent and isinstance(parent.value, dict) else {}
-    return [n for n in (valid_names(path[:-1]) if valid_names else []) if n not in present]
+    return [name for name in _accepted(path, valid_names) if name not in present]
+
+
+def _accepted(path: KeyPath, valid_names: ValidNames | None) -> list[str]:
+    return valid_names(path[:-1]) if valid_names else []
