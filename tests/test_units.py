@@ -6,7 +6,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds3opt.units import UnitError, format_number, format_quantity, parse_quantity
@@ -67,7 +67,7 @@ def test_reads(value: object, dimension: str, expected: float) -> None:
         ("1.2 GWh", "flop", "1.2 GWh is an energy, a FLOP count is expected"),
         ("5 FLOPS", "flop", "is a FLOP rate, a FLOP count is expected"),
         ("5 gwh", "energy", 'did you mean "GWh"?'),
-        ("5 MWatt", "power", "an amount|did you mean|unknown unit"),
+        ("5 MWatt", "power", 'did you mean "Mwatt"?'),
         ("7 bananas", "time", 'unknown unit "bananas" in "7 bananas", a time is expected'),
         ("3 months", "time", "no fixed length"),
         ("80 G", "bytes", 'did you mean "GB"?'),
@@ -91,7 +91,7 @@ def test_reads(value: object, dimension: str, expected: float) -> None:
 def test_refuses(value: object, dimension: str, words: str) -> None:
     with pytest.raises(UnitError) as caught:
         parse_quantity(value, dimension)
-    assert any(word in str(caught.value) for word in words.split("|"))
+    assert words in str(caught.value)
 
 
 def test_infinity_on_demand() -> None:
@@ -140,6 +140,7 @@ def test_shows_numbers() -> None:
     assert [format_number(number) for number in numbers] == shown
 
 
+@settings(deadline=None)
 @given(st.floats(-1e40, 1e40), st.sampled_from(DIMENSIONS), st.integers(2, 6))
 def test_what_is_shown_reads_back(value: float, dimension: str, precision: int) -> None:
     text = format_quantity(value, dimension, precision)
@@ -148,6 +149,7 @@ def test_what_is_shown_reads_back(value: float, dimension: str, precision: int) 
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.sampled_from(DIMENSIONS), st.sampled_from((1, -1)))
 def test_no_thousands_of_a_smaller_unit(exponent: int, dimension: str, side: int) -> None:
     text = format_quantity(10.0**exponent * (1 + side * 1e-9), dimension)
@@ -155,6 +157,7 @@ def test_no_thousands_of_a_smaller_unit(exponent: int, dimension: str, side: int
         assert not text.startswith("1000")
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.none()), st.sampled_from(DIMENSIONS))
 def test_any_value_is_read_or_refused_in_words(value: object, dimension: str) -> None:
     with contextlib.suppress(UnitError):

@@ -30,7 +30,8 @@ def read_text(path: str | Path, stdin: IO[bytes] | IO[str] | None = None) -> tup
         for a file that is missing, a folder, unreadable, too large or not UTF-8 text.
     """
     if str(path) == "-":
-        return _read_stream(sys.stdin.buffer if stdin is None else stdin), STDIN_NAME
+        stream = getattr(sys.stdin, "buffer", sys.stdin) if stdin is None else stdin
+        return _read_stream(stream), STDIN_NAME
     name = str(path)
     try:
         with open(path, "rb") as file:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ds3opt.errors import Location, Problem, ScenarioError, UsageError
 from ds3opt.io.problem_text import format_path
-from ds3opt.io.yaml_compose import Composer, Entry, Node
+from ds3opt.io.yaml_compose import MAX_DEPTH, Composer, Entry, Node
 from ds3opt.io.yaml_source import KeyPath, YamlSource, refuse_unprintable
 
 _STEP = re.compile(r'\.(?P<name>[^.\[\]="]+)|\[(?P<index>\d{1,9})\]|\["(?P<quoted>[^"\]]+)"\]')
@@ -123,6 +123,8 @@ def resolve_path(data: Any, path: KeyPath) -> KeyPath:
     The last steps may be missing from the data, to be added; UsageError where the path cannot lead
     anywhere: a position out of range, an unknown name, a step into a single value.
     """
+    if len(path) > MAX_DEPTH:
+        raise UsageError(f"a path has at most {MAX_DEPTH} steps, not {len(path)}")
     resolved: list[str | int] = []
     for step in path:
         if isinstance(data, list):

@@ -246,7 +246,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(list(Task.model_fields)), VALUES)
 def test_any_value_gives_located_problems(name: str, value: object) -> None:
     source = load_yaml(f"workload: {{mix: [{{name: first, share: 1.0, {name}2: 1}}]}}", "s.yaml")

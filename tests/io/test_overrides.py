@@ -6,7 +6,7 @@ import contextlib
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds3opt.errors import UsageError
@@ -105,6 +105,7 @@ def test_later_overrides_see_earlier_ones(source: YamlSource) -> None:
         ("a=x: y: z", "makes no sense here"),
         ("a=!!python/name:x y", "is not accepted"),
         ("a={b: 1, b: 2}", "given twice"),
+        ("a" + ".a" * 5000 + "=1", "at most 100 steps"),
         ("a=#1", '"#" starts a comment'),
         ("a=\0", "U+0000"),
         ("a=\udcff", "U+DCFF"),
@@ -141,12 +142,14 @@ def test_paths_of_plain_data() -> None:
 NAMES = st.text("abcxyz_", min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(NAMES, st.integers(0, 99)), max_size=5), NAMES)
 def test_paths_read_back(rest: list[str | int], first: str) -> None:
     path = (first, *rest)
     assert parse_path(format_path(path)) == path
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_override_is_taken_or_refused(text: str) -> None:
     source = load_yaml(TEXT, "s.yaml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds3opt.errors import Location, Problem
@@ -46,6 +46,7 @@ def test_terminal_controls_are_shown_not_sent() -> None:
     assert "bad \\x1b[31m" in text
 
 
+@settings(deadline=None)
 @given(st.text("ab c:", max_size=400), st.data())
 def test_caret_is_under_the_column(text: str, data: st.DataObject) -> None:
     text += "!"
@@ -57,6 +58,7 @@ def test_caret_is_under_the_column(text: str, data: st.DataObject) -> None:
     assert len(line) <= 4 + 120 + 6
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(0, 50), st.text(max_size=300), st.text(), st.text())
 def test_any_problem(message: str, column: int, line: str, path: str, hint: str) -> None:
     problem = Problem(message, path, hint, Location("s", 1, column, line))

@@ -227,17 +227,19 @@ def accepted_or_refused(text: str) -> None:
     assert render_problems(problems)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text(text: str) -> None:
     accepted_or_refused(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab1 \n\t:-[]{},&*!|>'\"#%@?<~\\u\r\u2028"))
 def test_any_punctuation(text: str) -> None:
     accepted_or_refused(text)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -253,6 +255,7 @@ def test_mutated_scenario(edits: list[tuple[int, int, str]]) -> None:
     accepted_or_refused(text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
     with contextlib.suppress(ScenarioError):
