@@ -47,7 +47,8 @@ def step_skill_success(
     ceiling = height + floor
     if np.any(ceiling > 1.0 + 1e-15):
         raise refuse("scale + offset", "in [0, 1]", float(np.max(ceiling)))
-    distance = np.asarray(difficulty, dtype=np.float64) - np.asarray(loss, dtype=np.float64)
+    reached = interval("loss", loss, -np.inf, np.inf, bounds="(]")
+    distance = interval("difficulty", difficulty, -np.inf, np.inf, bounds="()") - reached
     rise: FloatArray = special.expit(steepness * distance)
     return np.minimum(height * rise + floor, 1.0)
 

@@ -133,7 +133,10 @@ class LossLaw:
         """
         n = interval("parameters", parameters, 0, np.inf, bounds="(]")
         d = interval("training_tokens", training_tokens, 0, np.inf, bounds="(]")
-        n, d = self._effective(n, d, unique_tokens)
+        repetition = self._repetition_within(unique_tokens)
+        if repetition is not None:
+            n = self._effective_parameters(repetition, n, unique_tokens)
+            d = repetition.effective(d, unique_tokens, repetition.data_decay)
         return self.irreducible + self._parameter_term(n) + self._data_term(d)
 
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
@@ -153,14 +156,16 @@ class LossLaw:
         """
         n = interval("parameters", parameters, 0, np.inf, bounds="(]")
         target = interval("loss", loss, 0, np.inf)
-        n = self._effective_parameters(n, unique_tokens)
+        repetition = self._repetition_within(unique_tokens)
+        if repetition is not None:
+            n = self._effective_parameters(repetition, n, unique_tokens)
         gap = target - self.irreducible - self._parameter_term(n)
         needed = np.where(
             gap > 0.0, (self.data_coefficient / gap) ** (1.0 / self.data_exponent), np.inf
         )[()]
-        if self._repeats(unique_tokens) and self.repetition is not None:
-            return self.repetition.actual(needed, unique_tokens, self.repetition.data_decay)
-        return needed
+        if repetition is None:
+            return needed
+        return repetition.actual(needed, unique_tokens, repetition.data_decay)
 
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def parameters_for(
@@ -177,15 +182,17 @@ class LossLaw:
         """
         d = interval("training_tokens", training_tokens, 0, np.inf, bounds="(]")
         target = interval("loss", loss, 0, np.inf)
-        d = self._effective_tokens(d, unique_tokens)
+        repetition = self._repetition_within(unique_tokens)
+        if repetition is not None:
+            d = repetition.effective(d, unique_tokens, repetition.data_decay)
         gap = target - self.irreducible - self._data_term(d)
         needed = np.where(
             gap > 0.0, (self.parameter_coefficient / gap) ** (1.0 / self.parameter_exponent), np.inf
         )[()]
-        if self._repeats(unique_tokens) and self.repetition is not None:
-            filled = self.optimal_parameters(unique_tokens)
-            return self.repetition.actual(needed, filled, self.repetition.parameter_decay)
-        return needed
+        if repetition is None:
+            return needed
+        filled = self.optimal_parameters(unique_tokens)
+        return repetition.actual(needed, filled, repetition.parameter_decay)
 
     def compute_optimal(self, training_flop: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Parameters and tokens of least loss under ``6 N D = training_flop``, all data fresh.
@@ -234,34 +241,22 @@ class LossLaw:
     def _data_term(self, tokens: FloatArray) -> FloatArray:
         return self.data_coefficient * np.power(tokens, -self.data_exponent)
 
-    def _repeats(self, unique_tokens: ArrayLike) -> bool:
+    def _repetition_within(self, unique_tokens: ArrayLike) -> Repetition | None:
+        """What repetition does, or None where no limit on unique tokens is stated."""
         unique = interval("unique_tokens", unique_tokens, 0, np.inf, bounds="(]")
-        return self.repetition is not None and bool(np.any(unique < np.inf))
+        return self.repetition if np.any(unique < np.inf) else None
 
-    def _effective(
-        self, parameters: FloatArray, tokens: FloatArray, unique_tokens: ArrayLike
-    ) -> tuple[FloatArray, FloatArray]:
-        return (
-            self._effective_parameters(parameters, unique_tokens),
-            self._effective_tokens(tokens, unique_tokens),
-        )
-
-    def _effective_tokens(self, tokens: FloatArray, unique_tokens: ArrayLike) -> FloatArray:
-        if self.repetition is None or not self._repeats(unique_tokens):
-            return tokens
-        return self.repetition.effective(tokens, unique_tokens, self.repetition.data_decay)
-
-    def _effective_parameters(self, parameters: FloatArray, unique_tokens: ArrayLike) -> FloatArray:
+    def _effective_parameters(
+        self, repetition: Repetition, parameters: FloatArray, unique_tokens: ArrayLike
+    ) -> FloatArray:
         """Parameters beyond the optimum for the unique tokens decay as repeated tokens do.
 
         The paper takes U as ``min(unique, training tokens)``. Here U is what there is, whether or
         not training gets through it: the same wherever training makes at least one pass, and a
         model short of its tokens is not punished twice.
         """
-        if self.repetition is None or not self._repeats(unique_tokens):
-            return parameters
         filled = self.optimal_parameters(unique_tokens)
-        return self.repetition.effective(parameters, filled, self.repetition.parameter_decay)
+        return repetition.effective(parameters, filled, repetition.parameter_decay)
 
 
 MUENNIGHOFF_REPETITION = Repetition(
