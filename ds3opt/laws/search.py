@@ -12,9 +12,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
-from ds3opt.laws._binomial import log1mexp, log_beta_tail, log_binomial_mass
+from ds3opt.laws._binomial import (
+    beta_lower,
+    beta_upper,
+    log1mexp,
+    log_beta_tail,
+    log_binomial_mass,
+)
 from ds3opt.laws._types import ArrayLike, FloatArray, interval
 
 _UNDERFLOW = 1e-280
@@ -106,18 +111,15 @@ def _share(steps: ArrayLike, among: ArrayLike, whole_levels: bool) -> FloatArray
 def _within(level: _Level, m: FloatArray, b: FloatArray) -> FloatArray:
     """Chance of m levels that matter within ``m + b - 1``: ``I_x(m, b)``, one call per element."""
     if level.exact:
-        return np.asarray(special.betainc(m, b, level.x))
-    low = level.x <= 0.5
-    small = special.betainc(
-        np.where(low, m, b), np.where(low, b, m), np.where(low, level.x, level.y)
-    )
-    value = np.asarray(np.where(low, small, 1.0 - small))
-    # Rounding x costs up to m ulp where y is tiny and the value is not near 1.
-    coarse = ~low & (small > 0.5) & (m > 64.0)
-    if np.any(coarse):
-        shape = value.shape
-        at = [np.broadcast_to(v, shape)[coarse] for v in (b, m, level.y)]
-        value[coarse] = special.betaincc(*at)
+        return beta_lower(m, b, level.x)
+    # Through y where y may be tiny, unless m is so small that rounding x costs nothing.
+    x, y, m, b = np.broadcast_arrays(level.x, level.y, m, b)
+    direct = (x <= 0.5) | (m <= 64.0)
+    small = beta_lower(np.where(direct, m, b), np.where(direct, b, m), np.where(direct, x, y))
+    value = np.asarray(np.where(direct, small, 1.0 - small))
+    rest = ~direct & (small > 0.5)
+    if np.any(rest):
+        value[rest] = beta_upper(b[rest], m[rest], y[rest])
     return value
 
 
@@ -126,11 +128,11 @@ def _within_and_not(level: _Level, m: FloatArray, b: FloatArray) -> tuple[FloatA
     x, y, m, b = np.broadcast_arrays(level.x, level.y, m, b)
     low = x <= 0.5
     first, second, at = np.where(low, m, b), np.where(low, b, m), np.where(low, x, y)
-    small = np.asarray(special.betainc(first, second, at))
+    small = beta_lower(first, second, at)
     other = np.asarray(1.0 - small)
     large = small > 0.5
     if np.any(large):
-        other[large] = special.betaincc(first[large], second[large], at[large])
+        other[large] = beta_upper(first[large], second[large], at[large])
     return np.where(low, small, other), np.where(low, other, small)
 
 
@@ -161,7 +163,9 @@ def _success(
         log_p, log_q = _log_tails(level, m, b)
         if level.log_intact is not None:
             kept = m * level.log_intact
-            log_p, log_q = kept + log_p, np.logaddexp(log1mexp(kept), kept + log_q)
+            log_q = np.logaddexp(log1mexp(kept), kept + log_q)
+            log_p = kept + log_p
+            log_q = np.where(log_p < -0.7, log1mexp(log_p), log_q)
         sure, never = (-np.inf, 0.0) if complement else (0.0, -np.inf)
         return race.settle(log_q if complement else log_p, sure, never)
     if complement:

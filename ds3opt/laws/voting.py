@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 from scipy import special
@@ -147,7 +148,7 @@ def majority_vote_success(
     low = psi <= 0.5
     other = 1.0 - psi
     odds = np.where(low, psi / np.where(low, other, 1.0), other / np.where(low, 1.0, psi))
-    terms = special.binom(k, np.arange(k + 1)) * weights
+    terms = _binomials(k) * weights
     up = np.full(psi.shape, terms[k])
     down = np.full(psi.shape, terms[0])
     for index in range(1, k + 1):
@@ -155,6 +156,11 @@ def majority_vote_success(
         down = down * odds + terms[index]
     value = np.where(low, up, down) * np.where(low, other, psi) ** k
     return np.asarray(np.minimum(value, 1.0))[()]
+
+
+@lru_cache(maxsize=64)
+def _binomials(samples: int) -> FloatArray:
+    return np.array([float(comb(samples, votes)) for votes in range(samples + 1)])
 
 
 def _by_masses(psi: FloatArray, weights: FloatArray) -> FloatArray:
