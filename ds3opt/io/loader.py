@@ -1,0 +1,107 @@
+"""From a file to a checked scenario: reading, overrides, validation, catalogues of scenarios."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from ds3opt.errors import Problem, ScenarioError, UsageError
+from ds3opt.io.diagnostics import field_names_at, problems_from_validation
+from ds3opt.io.files import read_text
+from ds3opt.io.overrides import apply_overrides
+from ds3opt.io.yaml_source import YamlSource, load_yaml
+from ds3opt.schema import Scenario
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A checked scenario and where it came from."""
+
+    scenario: Scenario
+    source: YamlSource
+    name: str
+    """The file as the user named it."""
+    sha256: str
+    """Hash of the text and the overrides."""
+    path: Path | None
+
+
+def load_scenario(
+    path: str, overrides: Sequence[str] = (), *, stdin: TextIO | None = None
+) -> LoadedScenario:
+    """Read and check a scenario.
+
+    Parameters
+    ----------
+    path : a file, ``-`` for standard input, or the name of a scenario of the catalogue.
+    overrides : ``path=value`` settings, as ``--set`` takes them.
+
+    Raises
+    ------
+    UsageError, ScenarioError : with every problem found, each at its place.
+    """
+    found = resolve(path)
+    text, name = read_text(found, stdin)
+    digest = hashlib.sha256("\0".join([text, *overrides]).encode()).hexdigest()
+    source = apply_overrides(load_yaml(text, name), overrides)
+    return LoadedScenario(
+        scenario=validate(source),
+        source=source,
+        name=name,
+        sha256=digest,
+        path=None if path == "-" else Path(found),
+    )
+
+
+def validate(source: YamlSource) -> Scenario:
+    """Check data against the scenario's schema.
+
+    Raises
+    ------
+    ScenarioError : every problem at once.
+    """
+    try:
+        return Scenario.model_validate(source.data)
+    except ValidationError as error:
+        problems = problems_from_validation(
+            error, source, lambda path: field_names_at(Scenario, path)
+        )
+        raise ScenarioError(*problems) from None
+
+
+def catalogue_folder(kind: str) -> Path:
+    """Where the shipped `scenarios` or `hardware` are: in a wheel, or beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "catalogue" / kind
+    return shipped if shipped.is_dir() else package.parent / kind
+
+
+def catalogue() -> dict[str, Path]:
+    """The shipped scenarios by name."""
+    return {path.stem: path for path in sorted(catalogue_folder("scenarios").glob("*.yaml"))}
+
+
+def resolve(path: str) -> str:
+    """A path as it is, or the file of a shipped scenario that is named without a suffix."""
+    if path == "-" or Path(path).exists():
+        return path
+    shipped = catalogue()
+    if path in shipped:
+        return str(shipped[path])
+    if not path.endswith((".yaml", ".yml")) and "/" not in path:
+        import difflib
+
+        near = difflib.get_close_matches(path, shipped, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            Problem(
+                f"there is no file and no shipped scenario named {path!r}",
+                hint=f"{hint}`ds3opt scenarios list` names the shipped ones",
+            )
+        )
+    return path

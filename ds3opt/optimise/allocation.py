@@ -1,0 +1,238 @@
+"""Exact allocation of inference budgets over tasks: concave envelopes, best slope first.
+
+With one limit the best mix of actions for a fixed model is a linear programme whose optimum walks
+down the segments of the tasks' concave envelopes in the order of their slopes; at most one task is
+split between two actions. Many search cells are allocated in one pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of all owners' concave envelopes, by cell and then by falling slope."""
+
+    cell: IntArray  # (segment,)
+    owner: IntArray  # (segment,)
+    action: IntArray  # (segment,) index of the action at the segment's upper end
+    before: IntArray  # (segment,) index of the action at its lower end, -1 for the origin
+    slope: FloatArray  # (segment,) gain per cost
+    cost: FloatArray  # (segment,) weight x cost of the whole segment
+    gain: FloatArray  # (segment,) weight x gain of the whole segment
+    start: IntArray  # (cell + 1,) where each cell's segments begin
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What every owner does: an action, and one owner perhaps a second."""
+
+    value: float
+    """Sum of weight x gain."""
+    used: float
+    """Sum of weight x cost."""
+    price: float
+    """Value per unit of budget at the margin; 0 where the budget is not exhausted."""
+    chosen: IntArray  # (owner,) index of the action, -1 for none
+    split_owner: int
+    """The owner that is split; -1 for none."""
+    split_action: int
+    """The action that part of the split owner's tasks have instead of `chosen`."""
+    split_fraction: float
+    """Part of the split owner's tasks that have `split_action`."""
+
+
+def envelope(owner: IntArray, cost: FloatArray, gain: FloatArray) -> IntArray:
+    """Indices of the actions on each owner's concave envelope from the origin, by owner and cost.
+
+    Removing at once every point below the chord of its neighbours is safe: the neighbours are
+    points too, so it can be on no envelope. Repeated until nothing is removed.
+    """
+    order = np.lexsort((-gain, cost, owner))
+    order = order[gain[order] > 0.0]
+    if order.size == 0:
+        return order.astype(np.intp)
+    top = float(np.max(gain)) * 2.0 + 1.0
+    rank = np.concatenate([[0], np.cumsum(np.diff(owner[order]) != 0)])
+    climbing = gain[order] + rank * top
+    best = np.maximum.accumulate(climbing)
+    order = order[np.concatenate([[True], climbing[1:] > best[:-1]])]
+    while True:
+        own, x, y = owner[order], cost[order], gain[order]
+        last = np.concatenate([own[1:] != own[:-1], [True]])
+        run, rise = _steps(own, x), _steps(own, y)
+        next_rise = np.concatenate([rise[1:], [0.0]])
+        next_run = np.concatenate([run[1:], [1.0]])
+        under = ~last & (rise * next_run <= next_rise * run)
+        if not np.any(under):
+            return order.astype(np.intp)
+        order = order[~under]
+
+
+def _steps(owner: IntArray, values: FloatArray) -> FloatArray:
+    """Differences along each owner's points, the first from 0."""
+    before = np.concatenate([[0.0], values[:-1]])
+    before[np.concatenate([[True], owner[1:] != owner[:-1]])] = 0.0
+    return np.asarray(values - before)
+
+
+def segments(
+    points: IntArray,
+    cell: IntArray,
+    owner: IntArray,
+    cost: FloatArray,
+    gain: FloatArray,
+    weight: FloatArray,
+    cells: int,
+) -> Segments:
+    """Segments of envelopes that `envelope` found.
+
+    Parameters
+    ----------
+    points : indices that `envelope` returned.
+    cell, owner, cost, gain : (action,)
+    weight : (action,) weight of the action's owner.
+    cells : number of cells.
+    """
+    own = owner[points]
+    run, rise = _steps(own, cost[points]), _steps(own, gain[points])
+    before = np.concatenate([[-1], points[:-1]])[: points.size]
+    before[np.concatenate([[True], own[1:] != own[:-1]])[: points.size]] = -1
+    slope = np.where(run > 0.0, rise / np.where(run > 0.0, run, 1.0), np.inf)
+    of_cell = cell[points]
+    order = np.lexsort((-slope, of_cell))
+    heavy = weight[points]
+    return Segments(
+        of_cell[order],
+        own[order],
+        points[order],
+        before[order],
+        slope[order],
+        (heavy * run)[order],
+        (heavy * rise)[order],
+        np.searchsorted(of_cell[order], np.arange(cells + 1)).astype(np.intp),
+    )
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a budget buys in every cell; arrays over cells."""
+
+    value: FloatArray
+    price: FloatArray
+    """Value per unit of budget at the margin; 0 where the budget is not exhausted."""
+    place: IntArray
+    """The segment at the margin."""
+    fraction: FloatArray
+    """Part of the segment at the margin that is bought."""
+
+
+def spend(found: Segments, budget: FloatArray) -> Spending:
+    """Spend a budget in every cell, (cell,), on its segments in the order of their slopes."""
+    begin, end = found.start[:-1], found.start[1:]
+    if found.slope.size == 0:
+        nothing = np.zeros(budget.shape)
+        return Spending(nothing, nothing, begin, nothing)
+    spent = np.concatenate([[0.0], np.cumsum(found.cost)])
+    earned = np.concatenate([[0.0], np.cumsum(found.gain)])
+    base = spent[begin]
+    place = np.searchsorted(spent[1:], base + np.maximum(budget, 0.0), side="right")
+    place = np.clip(place, begin, end)
+    partial = place < end
+    at = np.minimum(place, found.slope.size - 1)
+    left = np.where(partial, np.maximum(budget - (spent[place] - base), 0.0), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fraction = np.where(partial, np.minimum(left / found.cost[at], 1.0), 0.0)
+    value = earned[place] - earned[begin] + fraction * found.gain[at]
+    return Spending(value, np.where(partial, found.slope[at], 0.0), place, fraction)
+
+
+def total_of(found: Segments, bought: Spending, amount: FloatArray, weight: FloatArray) -> FloatArray:
+    """Weighted sum over tasks of an amount per action, (action,), in what was bought, (cell,)."""
+    if found.slope.size == 0:
+        return np.zeros(bought.value.shape)
+    rise = amount[found.action] - np.where(found.before >= 0, amount[found.before], 0.0)
+    rise = rise * weight[found.action]
+    sums = np.concatenate([[0.0], np.cumsum(rise)])
+    at = np.minimum(bought.place, rise.size - 1)
+    return np.asarray(sums[bought.place] - sums[found.start[:-1]] + bought.fraction * rise[at])
+
+
+def allocate(
+    owner: IntArray, cost: FloatArray, gain: FloatArray, weight: FloatArray, budget: float
+) -> Allocation:
+    """Most weighted gain for a budget of weighted cost.
+
+    Parameters
+    ----------
+    owner : (action,) index into `weight`.
+    cost, gain : (action,) cost >= 0 and gain of serving one task of the owner.
+    weight : (owner,) tasks of each owner.
+    budget : weighted cost at most this; may be inf.
+    """
+    chosen = np.full(weight.size, -1, dtype=np.intp)
+    points = envelope(owner, cost, gain)
+    if points.size == 0 or budget < 0.0:
+        return Allocation(0.0, 0.0, 0.0, chosen, -1, -1, 0.0)
+    nought = np.zeros(owner.size, dtype=np.intp)
+    found = segments(points, nought, owner, cost, gain, weight[owner], 1)
+    spent = np.cumsum(found.cost)
+    whole = int(np.searchsorted(spent, budget, side="right"))
+    used = float(spent[whole - 1]) if whole else 0.0
+    value = float(np.sum(found.gain[:whole]))
+    # slopes fall along an owner's envelope, so its last segment taken is the furthest
+    chosen[found.owner[:whole]] = found.action[:whole]
+    if whole == points.size:
+        return Allocation(value, used, 0.0, chosen, -1, -1, 0.0)
+    fraction = float(np.clip((budget - used) / found.cost[whole], 0.0, 1.0))
+    price = float(found.slope[whole])
+    if fraction == 0.0:
+        return Allocation(value, used, price, chosen, -1, -1, 0.0)
+    return Allocation(
+        value + fraction * float(found.gain[whole]),
+        min(used + fraction * float(found.cost[whole]), budget),
+        price,
+        chosen,
+        int(found.owner[whole]),
+        int(found.action[whole]),
+        fraction,
+    )
+
+
+def envelope_height(
+    owner: IntArray,
+    cost: FloatArray,
+    hull_owner: IntArray,
+    hull_cost: FloatArray,
+    hull_gain: FloatArray,
+) -> FloatArray:
+    """Height of each owner's envelope at given costs, (query,).
+
+    The envelope runs from the origin through its points (sorted by owner and cost) and is flat
+    beyond the last; it is 0 for an owner without points.
+    """
+    count = hull_owner.size
+    if count == 0:
+        return np.zeros(cost.shape)
+    asks = np.repeat([0, 1], [count, cost.size])
+    rank = np.lexsort(
+        (asks, np.concatenate([hull_cost, cost]), np.concatenate([hull_owner, owner]))
+    )
+    position = np.empty(rank.size, dtype=np.intp)
+    position[rank] = np.cumsum(asks[rank] == 0)
+    before = position[count:]  # points at or before the query
+    left, right = np.maximum(before - 1, 0), np.minimum(before, count - 1)
+    has_left = (before > 0) & (hull_owner[left] == owner)
+    has_right = (before < count) & (hull_owner[right] == owner)
+    x = np.where(has_left, hull_cost[left], 0.0)
+    y = np.where(has_left, hull_gain[left], 0.0)
+    run = np.where(has_right, hull_cost[right] - x, 1.0)
+    rise = np.where(has_right, hull_gain[right] - y, 0.0)
+    return np.asarray(y + np.where(run > 0.0, rise / np.where(run > 0.0, run, 1.0), 0.0) * (cost - x))

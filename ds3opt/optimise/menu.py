@@ -1,0 +1,257 @@
+"""Menus: what each task may be served with, and what that brings and costs at a loss.
+
+An *action* is a task, a policy and a number of whole steps of one trace. The steps of a task form
+a lattice; between two neighbours on it an action is bounded, never forgotten (`Values.slack`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.laws.capability import step_skill_success
+from ds3opt.laws.compute import attention_token_pairs
+from ds3opt.laws.search import chain_of_thought_success, expected_steps, finish_probability
+from ds3opt.policies import TaskTraits
+from ds3opt.problem import Problem, Tasks
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+STEPS_PER_OCTAVE = 3
+"""Density of the first lattice; the search refines it where it decides something."""
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions of one or several search cells, sorted by cell, then task."""
+
+    cell: IntArray  # (action,) non-decreasing
+    task: IntArray  # (action,)
+    policy: IntArray  # (action,)
+    steps: FloatArray  # (action,) whole steps of one trace
+    below: FloatArray  # (action,) nearest smaller number of steps on the lattice
+    above: FloatArray  # (action,) nearest larger number of steps on the lattice
+
+    def __len__(self) -> int:
+        return int(self.task.size)
+
+    def take(self, index: IntArray | NDArray[np.bool_]) -> Actions:
+        """The actions at an index or under a mask."""
+        return Actions(*(getattr(self, name)[index] for name in Actions.__dataclass_fields__))
+
+    def in_cell(self, cell: int) -> Actions:
+        """One cell's actions, renumbered to cell 0."""
+        start, end = np.searchsorted(self.cell, [cell, cell + 1])
+        part = self.take(np.arange(start, end))
+        return replace(part, cell=np.zeros(len(part), dtype=np.intp))
+
+    @staticmethod
+    def joined(parts: list[Actions]) -> Actions:
+        """Several blocks as one; their cells must already be numbered apart."""
+        return Actions(
+            *(np.concatenate([getattr(p, n) for p in parts]) for n in Actions.__dataclass_fields__)
+        )
+
+
+@dataclass(frozen=True)
+class Values:
+    """What actions bring and use at a loss."""
+
+    success: FloatArray  # (action,)
+    slack: FloatArray  # (action,) success that a neighbour off the lattice may have above a chord
+    tokens: FloatArray  # (action,) tokens through the model for one task, prompt included
+    pairs: FloatArray  # (action,) token pairs that attention looks at
+    pair_slack: FloatArray  # (action,) pairs that a neighbour off the lattice may save
+    checking: FloatArray  # (action,) verifier FLOP
+
+    def effective_tokens(
+        self, parameters: FloatArray, attention: FloatArray, *, least: bool = False
+    ) -> FloatArray:
+        """Inference FLOP of one task over 2 N, (action,); DS3 (28), (31), (34), (37).
+
+        `least` counts as few pairs as a neighbour off the lattice may have.
+        """
+        pairs = self.pairs - self.pair_slack if least else self.pairs
+        return self.tokens + (attention * pairs + 0.5 * self.checking) / parameters
+
+
+def first_actions(problem: Problem) -> Actions:
+    """Every task with every policy it may use, on the first lattice of steps."""
+    assert problem.tasks is not None
+    tasks = problem.tasks
+    longest = float(np.max(tasks.max_steps - tasks.skills, initial=1.0))
+    octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / STEPS_PER_OCTAVE)
+    offsets = np.unique(np.concatenate([[0.0], np.round(2.0**octaves)]))
+    steps = np.minimum(tasks.skills[:, None] + offsets, tasks.max_steps[:, None])  # (task, lattice)
+    steps = np.maximum(steps, 1.0)
+    useful = (tasks.skills <= tasks.max_steps) & (tasks.max_steps >= 1.0)
+    first = np.concatenate([np.ones((len(tasks), 1), bool), np.diff(steps, axis=1) > 0], axis=1)
+    below = np.concatenate([steps[:, :1], steps[:, :-1]], axis=1)
+    above = np.concatenate([steps[:, 1:], steps[:, -1:]], axis=1)
+    task, point = np.nonzero(first & useful[:, None])
+    on = tasks.allowed[task]  # (lattice point, policy)
+    which, policy = np.nonzero(on)
+    task, point = task[which], point[which]
+    return Actions(
+        np.zeros_like(task), task, policy,
+        steps[task, point], below[task, point], above[task, point],
+    )
+
+
+def refined(actions: Actions, where: NDArray[np.bool_]) -> Actions:
+    """The same actions and, under a mask, the midpoints to their neighbours on the lattice."""
+    left = np.floor(0.5 * (actions.below + actions.steps))
+    right = np.floor(0.5 * (actions.above + actions.steps))
+    split_left = where & (left > actions.below) & (left < actions.steps)
+    split_right = where & (right > actions.steps) & (right < actions.above)
+    kept = replace(
+        actions,
+        below=np.where(split_left, left, actions.below),
+        above=np.where(split_right, right, actions.above),
+    )
+    lower, upper = actions.take(split_left), actions.take(split_right)
+    merged = Actions.joined(
+        [
+            kept,
+            replace(lower, steps=left[split_left], above=lower.steps),
+            replace(upper, steps=right[split_right], below=upper.steps),
+        ]
+    )
+    # of two midpoints at one place the wider interval is kept last, and the narrower dropped
+    order = np.lexsort((merged.above - merged.below, merged.steps, merged.policy, merged.task,
+                        merged.cell))
+    merged = merged.take(order)
+    same = np.zeros(len(merged), bool)
+    same[:-1] = (
+        (np.diff(merged.cell) == 0)
+        & (np.diff(merged.task) == 0)
+        & (np.diff(merged.policy) == 0)
+        & (np.diff(merged.steps) == 0)
+    )
+    return merged.take(~same)
+
+
+def evaluate(problem: Problem, actions: Actions, loss: FloatArray, *, slack: bool = True) -> Values:
+    """Success and use of every action at its loss, (action,).
+
+    Success never rises with loss and use never falls with it, which the search's bounds rest on.
+    """
+    assert problem.tasks is not None
+    size = len(actions)
+    columns = {name: np.zeros(size) for name in Values.__dataclass_fields__}
+    for index in np.unique(actions.policy):
+        at = np.flatnonzero(actions.policy == index)
+        part = _evaluate_policy(problem, int(index), actions.take(at), loss[at], slack)
+        for name, value in zip(columns, part, strict=True):
+            columns[name][at] = value
+    return Values(**columns)
+
+
+def _evaluate_policy(
+    problem: Problem, index: int, actions: Actions, loss: FloatArray, slack: bool
+) -> tuple[FloatArray, ...]:
+    assert problem.tasks is not None
+    tasks, policy, task = problem.tasks, problem.policies[index], actions.task
+    traits = tasks.traits.take(task)
+    skills, steps = tasks.skills[task], actions.steps
+    # one trace is the same for all actions of a task that differ in policy only
+    step = tasks.directionality[task] * step_skill_success(
+        loss,
+        tasks.difficulty[task],
+        slope=problem.capability_slope,
+        scale=problem.capability_scale,
+        offset=problem.capability_offset,
+    )
+    advance, fatigue = policy.level(step, tasks.fatigue[task], traits)
+    trace = np.asarray(chain_of_thought_success(advance, skills, steps, fatigue=fatigue))
+    used = steps
+    if not problem.charge_budget:
+        used = np.asarray(expected_steps(advance, skills, steps, fatigue=fatigue))
+    success = policy.answer_success(trace, traits)
+    width = policy.samples * policy.branches * tasks.tokens_per_step[task]
+    output = width * used
+    prompt = tasks.prompt_tokens[task]
+    prompts = policy.samples * prompt
+    tokens = output + (prompts if problem.prefill else 0.0)
+    pairs = attention_token_pairs(
+        output, prompt, branches=policy.branches, samples=policy.samples
+    )
+    checking = _checking(tasks, task, policy.outcome_checks, policy.checks_steps,
+                         output, prompts, width * used / policy.branches,
+                         policy.samples * policy.branches * used)
+    if not slack:
+        nothing = np.zeros_like(success)
+        return success, nothing, tokens, np.asarray(pairs), nothing, checking
+    shape = (advance, skills, fatigue)
+    loose = [
+        _interval_slack(problem, policy, traits, shape, low, high, trace, success)
+        for low, high in ((actions.below, steps), (steps, actions.above))
+    ]
+    saved = np.maximum(loose[0][1], loose[1][1]) * width**2 / (policy.samples * policy.branches)
+    return (success, np.maximum(loose[0][0], loose[1][0]), tokens, np.asarray(pairs), saved,
+            checking)
+
+
+def _checking(
+    tasks: Tasks,
+    task: IntArray,
+    answers: int,
+    checks_steps: bool,
+    output: FloatArray,
+    prompts: FloatArray,
+    answer_tokens: FloatArray,
+    candidate_steps: FloatArray,
+) -> FloatArray:
+    """Verifier FLOP of a task: a model reads prompts and what it judges, 2 FLOP a parameter."""
+    per_token, per_check = 2.0 * tasks.verifier_parameters[task], tasks.flop_per_check[task]
+    flop = np.zeros_like(output)
+    if answers:
+        flop += per_token * (prompts + answer_tokens) + per_check * answers
+    if checks_steps:
+        flop += per_token * (prompts + output) + per_check * candidate_steps
+    return flop
+
+
+def _interval_slack(
+    problem: Problem,
+    policy: object,
+    traits: TaskTraits,
+    shape: tuple[FloatArray, FloatArray, FloatArray],
+    low: FloatArray,
+    high: FloatArray,
+    trace: FloatArray,
+    success: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """How far success may rise above, and pairs fall below, the chord between two step counts.
+
+    For whole n in [low, high] a function with second differences >= -K stays within
+    ``K (high - low)**2 / 8`` of its chord. The chance f(n) of finishing at step n is log-concave,
+    so on the interval it is at most its value at the point nearest its mode, and ``f(n) - f(n+1)``
+    is at most that times ``1 - f(high) / f(high - 1)``, a ratio in closed form.
+    """
+    advance, skills, fatigue = shape
+    width = np.zeros_like(low)
+    pairs = np.zeros_like(low)
+    open_ = high - low > 1.5  # no whole number lies strictly between neighbours
+    if not np.any(open_):
+        return width, pairs
+    a, m, h, n1, n2 = advance[open_], skills[open_], fatigue[open_], low[open_], high[open_]
+    moving = a + (1.0 - a) * h  # chance that a level advances or ruins
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mode = np.where(moving > 0.0, 1.0 + np.floor((m - 1.0) / moving), np.inf)
+    peak = np.clip(mode, n1 + 1.0, n2)
+    most = np.asarray(finish_probability(a, m, peak, fatigue=h))
+    ratio = (1.0 - moving) * (n2 - 1.0) / np.maximum(n2 - m, 1.0)
+    falling = most * np.clip(1.0 - ratio, 0.0, 1.0)
+    ends = np.asarray(chain_of_thought_success(a, m, n1, fatigue=h))
+    tops = np.asarray(chain_of_thought_success(a, m, n2, fatigue=h))
+    slope, curvature = policy.answer_slope(ends, tops, traits.take(np.flatnonzero(open_)))  # type: ignore[attr-defined]
+    eighth = (n2 - n1) ** 2 / 8.0
+    second = eighth * (slope * falling + 2.0 * curvature * most**2)
+    width[open_] = np.minimum(second, slope * (tops - ends))
+    unfinished = 1.0 if problem.charge_budget else 1.0 - ends
+    pairs[open_] = eighth * unfinished**2
+    return width, pairs

@@ -1,0 +1,425 @@
+"""Branch and bound over pretraining loss and model size, every task with its own policy.
+
+Many budgets are searched at once: a wave evaluates all open cells of all budgets in a few array
+operations. A cell is closed when its upper bound is within the gap of the best plan found for its
+budget; the others are halved, in loss or in size, and keep only those actions that can still be on
+a task's concave envelope somewhere inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.allocation import envelope, envelope_height, segments, spend, total_of
+from ds3opt.optimise.bounds import interval_bounds
+from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions, refined
+from ds3opt.optimise.training import Training
+from ds3opt.problem import Budgets, Problem
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+NODES = 4
+ROOT_CELLS = 8
+CHUNK = 200_000
+"""Actions that are examined together."""
+DEEPEST = 80
+_SIZE_GRID = np.linspace(0.0, 1.0, 17)
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass
+class Incumbent:
+    """The best plan found for one budget, and the least upper bound for it."""
+
+    value: float = -np.inf
+    parameters: float = np.nan
+    loss: float = np.nan
+    price: float = 0.0
+    actions: Actions | None = None
+    """The actions among which the plan's are, for the loss of the plan and a little more."""
+    upper: float = np.inf
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Open cells, as arrays over cells, with the actions that are left to them."""
+
+    budget: IntArray
+    loss_low: FloatArray
+    loss_high: FloatArray
+    size_low: FloatArray  # ln N
+    size_high: FloatArray
+    pairs: FloatArray  # attention token pairs per task of the parent's allocation
+    checking: FloatArray  # verifier FLOP per task of the parent's allocation
+    upper: FloatArray
+    depth: IntArray
+    actions: Actions
+
+    def __len__(self) -> int:
+        return int(self.budget.size)
+
+    def take(self, index: IntArray) -> Cells:
+        """The cells at an index, which may repeat, and their actions."""
+        arrays = {n: getattr(self, n)[index] for n in _ARRAYS}
+        start = np.searchsorted(self.actions.cell, np.arange(len(self) + 1))
+        lengths = (start[1:] - start[:-1])[index]
+        new = np.repeat(np.arange(index.size), lengths)
+        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        taken = self.actions.take(start[:-1][index][new] + offset)
+        return Cells(**arrays, actions=replace(taken, cell=new.astype(np.intp)))
+
+
+_ARRAYS = tuple(name for name in Cells.__dataclass_fields__ if name != "actions")
+
+
+@dataclass
+class Search:
+    """One search; `run` returns an incumbent with its upper bound for every budget."""
+
+    problem: Problem
+    budgets: list[Budgets]
+    gap: float
+    targets: list[float] | None = None
+    """Where given, a budget is settled as soon as it is known whether it reaches this value."""
+    progress: Progress | None = None
+    training: Training = field(init=False)
+    incumbents: list[Incumbent] = field(init=False)
+    examined: int = 0
+    extra_weight: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        self.training = Training(self.problem.space)
+        self.incumbents = [Incumbent() for _ in self.budgets]
+        served = self.problem.tasks_served
+        self.total_cap = np.array([b.total_flop for b in self.budgets]) / served
+        self.inference_cap = np.array([b.inference_flop for b in self.budgets]) / served
+        self.training_cap = np.array([min(b.total_flop, b.training_flop) for b in self.budgets])
+        tasks = self.problem.tasks
+        assert tasks is not None
+        self.weight = tasks.weight
+        self.worth = tasks.value
+        self.closed = np.full(len(self.budgets), -np.inf)
+
+    def run(self) -> list[Incumbent]:
+        """Search until every budget's gap is reached or the cells are used up."""
+        blocks = self._roots()
+        while blocks and self.examined < self.problem.max_cells:
+            blocks = self._wave(blocks)
+            if self.progress is not None:
+                self.progress("searching", self._closeness(blocks))
+        open_upper = np.full(len(self.budgets), -np.inf)
+        for block in blocks:
+            np.maximum.at(open_upper, block.budget, block.upper)
+        for incumbent, closed, still in zip(
+            self.incumbents, self.closed, open_upper, strict=True
+        ):
+            incumbent.upper = float(max(incumbent.value, closed, still))
+        return self.incumbents
+
+    def _wave(self, blocks: list[Cells]) -> list[Cells]:
+        results = []
+        for block in blocks:
+            self.examined += len(block)
+            results.append(self._examine(block))
+        lower = np.array([i.value for i in self.incumbents])
+        settled = self._settled([cells for cells, _, _ in results])
+        children = []
+        for cells, by_size, points in results:
+            done = cells.upper <= lower[cells.budget] + self.gap
+            done |= settled[cells.budget] | (cells.depth >= DEEPEST)
+            np.maximum.at(self.closed, cells.budget[done], cells.upper[done])
+            left = np.flatnonzero(~done)
+            if left.size:
+                children.append(self._children(cells, left, by_size[left], points))
+        return [part for child in children for part in _blocks(child)]
+
+    def _settled(self, open_cells: list[Cells]) -> NDArray[np.bool_]:
+        settled = np.zeros(len(self.budgets), bool)
+        if self.targets is None:
+            return settled
+        above = self.closed.copy()
+        for cells in open_cells:
+            np.maximum.at(above, cells.budget, cells.upper)
+        values = np.array([i.value for i in self.incumbents])
+        targets = np.array(self.targets)
+        return (values >= targets) | (above < targets)
+
+    def _closeness(self, blocks: list[Cells]) -> float:
+        worst = self.gap
+        for block in blocks:
+            lower = np.array([self.incumbents[b].value for b in block.budget])
+            worst = max(worst, float(np.max(block.upper - lower)))
+        return float(np.clip(1.0 - np.log(worst / self.gap) / np.log(1.0 / self.gap), 0.0, 1.0))
+
+    # -- cells ------------------------------------------------------------------------------
+
+    def _roots(self) -> list[Cells]:
+        everything = first_actions(self.problem)
+        irreducible = self.problem.space.law.irreducible
+        blocks: list[Cells] = []
+        rows: list[tuple[int, float, float]] = []
+        for index, budgets in enumerate(self.budgets):
+            span = self.training.loss_range(budgets)
+            if span is None:
+                continue
+            low, high = (max(loss - irreducible, 1e-12) for loss in span)
+            count = ROOT_CELLS if high > low else 1
+            edges = irreducible + np.geomspace(low, high, count + 1)
+            edges[0], edges[-1] = span
+            rows += [(index, edges[i], edges[i + 1]) for i in range(count)]
+        per_block = max(1, CHUNK // max(len(everything), 1))
+        for begin in range(0, len(rows), per_block):
+            part = rows[begin : begin + per_block]
+            count = len(part)
+            alone = Cells(
+                budget=np.array([r[0] for r in part], dtype=np.intp),
+                loss_low=np.array([r[1] for r in part]),
+                loss_high=np.array([r[2] for r in part]),
+                size_low=np.full(count, np.log(self.problem.space.parameters[0])),
+                size_high=np.full(count, np.log(self.problem.space.parameters[1])),
+                pairs=np.zeros(count),
+                checking=np.zeros(count),
+                upper=np.full(count, np.inf),
+                depth=np.zeros(count, dtype=np.intp),
+                actions=replace(
+                    everything.take(np.tile(np.arange(len(everything)), count)),
+                    cell=np.repeat(np.arange(count), len(everything)),
+                ),
+            )
+            trimmed = self._trimmed(alone)
+            if len(trimmed):
+                blocks.append(trimmed)
+        return blocks
+
+    def _trimmed(self, cells: Cells) -> Cells:
+        """Drop what no plan reaches, and narrow sizes to those that reach the cell's upper loss."""
+        low, high = self.training.size_interval(cells.loss_high, self.training_cap[cells.budget])
+        with np.errstate(invalid="ignore"):
+            low, high = np.log(low), np.log(high)
+        keep = np.flatnonzero(
+            np.isfinite(low) & (high >= cells.size_low) & (low <= cells.size_high)
+        )
+        kept = cells if keep.size == len(cells) else cells.take(keep)
+        size_low = np.maximum(kept.size_low, low[keep])
+        return replace(
+            kept,
+            size_low=size_low,
+            size_high=np.maximum(np.minimum(kept.size_high, high[keep]), size_low),
+        )
+
+    def _room(self, budget: IntArray, size: FloatArray, loss: FloatArray) -> FloatArray:
+        """Inference FLOP per task that training leaves; negative where training is too dear."""
+        spent = self.training.flop(size, loss)
+        with np.errstate(invalid="ignore"):
+            left = self.total_cap[budget] - spent / self.problem.tasks_served
+        room = np.minimum(np.where(np.isnan(left), np.inf, left), self.inference_cap[budget])
+        possible = spent <= self.training_cap[budget]
+        return np.where(possible, np.maximum(room, 0.0), -1.0)
+
+    # -- one block of cells -----------------------------------------------------------------
+
+    def _examine(self, cells: Cells) -> tuple[Cells, NDArray[np.bool_], FloatArray]:
+        """Bound every cell and try a plan in it.
+
+        Returns the cells with their upper bounds, narrowed sizes and surviving actions, which of
+        them to halve in size rather than in loss, and where the lattice of steps decides.
+        """
+        actions, count = cells.actions, len(cells)
+        size = self._likely_size(cells, cells.loss_high)
+        values = evaluate(self.problem, actions, cells.loss_low[actions.cell])
+        worth = self.worth[actions.task]
+        gain = worth * values.success
+        attention = self.problem.space.attention(size)
+        owner = actions.cell * self.weight.size + actions.task
+        cost = values.effective_tokens(size[actions.cell], attention[actions.cell])
+        points = envelope(owner, cost, gain)
+        found = segments(
+            points, actions.cell, owner, cost, gain, self.weight[actions.task], count
+        )
+        at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
+        at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
+        bought, tried = spend(found, at_high), spend(found, at_low)
+        price = bought.price
+        value = np.where(at_low >= 0.0, tried.value, -np.inf)
+        self._offer(cells, value, size, tried.price)
+        nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[
+            :, None
+        ] * np.linspace(0.0, 1.0, NODES)
+        nodes[:, -1] = cells.size_high
+        phi = self._lagrangian(cells, owner, values, gain, nodes, price)
+        bound = interval_bounds(
+            self.training, cells.loss_high, nodes, phi, price,
+            self.total_cap[cells.budget], self.inference_cap[cells.budget],
+            self.problem.tasks_served,
+        )
+        upper = np.minimum(cells.upper, np.max(bound, axis=1))
+        cells, by_size = self._narrowed(cells, nodes, bound, upper, bought.value, value)
+        weight = self.weight[actions.task]
+        pairs = total_of(found, bought, values.pairs, weight)
+        checking = total_of(found, bought, values.checking, weight)
+        cells = replace(cells, pairs=pairs, checking=checking)
+        lower = np.array([i.value for i in self.incumbents])
+        open_ = cells.upper > lower[cells.budget] + self.gap
+        keep = self._surviving(cells, open_, owner, values, gain, points)
+        loose = self.weight[actions.task] * worth * values.slack
+        return replace(cells, actions=actions.take(keep)), by_size, loose[keep]
+
+    def _likely_size(self, cells: Cells, loss: FloatArray) -> FloatArray:
+        """The size in each cell that leaves most tokens, net of attention and checking."""
+        u = cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * _SIZE_GRID
+        size = np.exp(u)
+        room = self._room(cells.budget[:, None], size, np.broadcast_to(loss[:, None], u.shape))
+        extra = 2.0 * self.problem.space.attention(size) * cells.pairs[:, None]
+        net = (room - extra - cells.checking[:, None]) / size
+        net = np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf)
+        return size[np.arange(len(cells)), np.argmax(net, axis=1)]
+
+    def _offer(
+        self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray
+    ) -> None:
+        for index in np.unique(cells.budget):
+            mine = np.flatnonzero(cells.budget == index)
+            best = mine[np.argmax(value[mine])]
+            incumbent = self.incumbents[index]
+            if value[best] > incumbent.value:
+                incumbent.value = float(value[best])
+                incumbent.parameters = float(size[best])
+                incumbent.loss = float(cells.loss_low[best])
+                incumbent.price = float(price[best])
+                incumbent.actions = cells.actions.in_cell(int(best))
+
+    def _lagrangian(
+        self,
+        cells: Cells,
+        owner: IntArray,
+        values: Values,
+        gain: FloatArray,
+        nodes: FloatArray,
+        price: FloatArray,
+    ) -> FloatArray:
+        """Phi at every node, (cell, node)."""
+        actions, count = cells.actions, len(cells)
+        phi = np.zeros(nodes.shape)
+        if len(actions) == 0:
+            return phi
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0]))
+        weight, of_cell = self.weight[actions.task[starts]], actions.cell[starts]
+        best_gain = gain + self.worth[actions.task] * values.slack
+        of_action = price[actions.cell]
+        size = np.exp(nodes)
+        attention = self.problem.space.attention(size)
+        for node in range(nodes.shape[1]):
+            cost = values.effective_tokens(
+                size[actions.cell, node], attention[actions.cell, node], least=True
+            )
+            best = np.maximum.reduceat(best_gain - of_action * cost, starts)
+            phi[:, node] = np.bincount(of_cell, weight * np.maximum(best, 0.0), minlength=count)
+        return phi
+
+    def _narrowed(
+        self,
+        cells: Cells,
+        nodes: FloatArray,
+        bound: FloatArray,
+        upper: FloatArray,
+        reference: FloatArray,
+        value: FloatArray,
+    ) -> tuple[Cells, NDArray[np.bool_]]:
+        """Cut off sizes whose bound is below the target; say which cells to halve in size."""
+        lower = np.array([i.value for i in self.incumbents])[cells.budget]
+        wanted = bound > (lower + self.gap)[:, None]
+        rows = np.arange(len(cells))
+        first = np.argmax(wanted, axis=1)
+        last = NODES - 2 - np.argmax(wanted[:, ::-1], axis=1)
+        some = np.any(wanted, axis=1)
+        size_low = np.where(some, nodes[rows, first], cells.size_low)
+        size_high = np.where(some, nodes[rows, last + 1], cells.size_high)
+        # at the reference size the price is exact: what is above its value there is due to size
+        from_size = upper - reference
+        from_loss = reference - np.where(np.isfinite(value), value, 0.0)
+        wide = size_high - size_low > 1e-9
+        by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
+        thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
+        by_size |= wide & thin
+        return replace(cells, size_low=size_low, size_high=size_high, upper=upper), by_size
+
+    def _surviving(
+        self,
+        cells: Cells,
+        open_: NDArray[np.bool_],
+        owner: IntArray,
+        values: Values,
+        gain: FloatArray,
+        points: IntArray,
+    ) -> NDArray[np.bool_]:
+        """Actions that can be on their task's envelope for some loss and size in an open cell.
+
+        An action at its best (lower loss, slack, the size where it is cheapest) is dropped if it
+        lies below the envelope of its rivals at their worst.
+        """
+        actions = cells.actions
+        if len(actions) == 0:
+            return np.zeros(0, bool)
+        rivals = points[open_[actions.cell[points]]]
+        keep = open_[actions.cell]
+        if rivals.size == 0:
+            return keep
+        rival = actions.take(rivals)
+        worst = evaluate(self.problem, rival, cells.loss_high[rival.cell], slack=False)
+        dear, cheap = np.exp(cells.size_low), np.exp(cells.size_high)
+        space = self.problem.space
+        worst_cost = worst.effective_tokens(
+            dear[rival.cell], space.attention(dear)[rival.cell]
+        )
+        worst_gain = self.worth[rival.task] * worst.success
+        hull = envelope(owner[rivals], worst_cost, worst_gain)
+        best_cost = values.effective_tokens(
+            cheap[actions.cell], space.attention(cheap)[actions.cell], least=True
+        )
+        height = envelope_height(
+            owner, best_cost, owner[rivals][hull], worst_cost[hull], worst_gain[hull]
+        )
+        best_gain = gain + self.worth[actions.task] * values.slack
+        return keep & (best_gain >= height * (1.0 - 1e-12))
+
+    def _children(
+        self, cells: Cells, left: IntArray, by_size: NDArray[np.bool_], loose: FloatArray
+    ) -> Cells:
+        dense = loose > 0.0
+        # the lattice is refined where its slack would keep the cell open
+        total = np.bincount(cells.actions.cell, loose, minlength=len(cells))
+        dense &= (total > 0.25 * self.gap)[cells.actions.cell]
+        dense &= (cells.depth % 2 == 1)[cells.actions.cell]
+        cells = replace(cells, actions=refined(cells.actions, dense)).take(left)
+        loss_middle = 0.5 * (cells.loss_low + cells.loss_high)
+        size_middle = 0.5 * (cells.size_low + cells.size_high)
+        twice = np.tile(np.arange(len(cells)), 2)
+        both = cells.take(twice)
+        second = np.repeat([False, True], len(cells))
+        size_cut, loss_cut = by_size[twice], ~by_size[twice]
+        both = replace(
+            both,
+            depth=both.depth + 1,
+            loss_low=np.where(loss_cut & second, loss_middle[twice], both.loss_low),
+            loss_high=np.where(loss_cut & ~second, loss_middle[twice], both.loss_high),
+            size_low=np.where(size_cut & second, size_middle[twice], both.size_low),
+            size_high=np.where(size_cut & ~second, size_middle[twice], both.size_high),
+        )
+        return self._trimmed(both)
+
+
+def _blocks(cells: Cells) -> list[Cells]:
+    """Cells in runs of at most CHUNK actions, at least one cell each."""
+    if len(cells) == 0:
+        return []
+    if len(cells.actions) <= CHUNK:
+        return [cells]
+    lengths = np.bincount(cells.actions.cell, minlength=len(cells))
+    group = np.cumsum(lengths) // CHUNK
+    return [cells.take(np.flatnonzero(group == g)) for g in np.unique(group)]

@@ -1,0 +1,201 @@
+"""What an optimisation returns: the answer, its certificate and what a planner asks next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ds3opt.policies import Policy
+
+
+class Status(Enum):
+    """How a solve ended; the value is the message."""
+
+    OPTIMAL = "optimal within the requested gap"
+    NOT_CONVERGED = "stopped before the requested gap was reached"
+    INFEASIBLE = "no allocation keeps every limit"
+    EVALUATED = "scored as given"
+
+    @property
+    def code(self) -> str:
+        """The status as one word, for JSON."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class TaskAllocation:
+    """What one task does, or one part of its requests where they are split between two policies."""
+
+    name: str
+    """The class in the scenario."""
+    difficulty: float
+    skills: int
+    share: float
+    """Share of all tasks, this part only."""
+    fraction: float
+    """Part of the task's requests that this row stands for; 1 unless they are split."""
+    policy: Policy | None
+    """None: not attempted."""
+    steps: float
+    """Whole steps of one trace (real under `steps: continuous`)."""
+    token_budget: float
+    """Tokens that one task may generate, all traces and branches together."""
+    expected_tokens: float
+    """Tokens that one task generates on average."""
+    accuracy: float
+    value: float
+    """Worth of one solved task."""
+    inference_flop: float
+    """Of all tasks that this row stands for, verification included."""
+    token_budget_range: tuple[float, float] | None = None
+    """Token budgets of the same policy that keep the answer within the gap, others unchanged."""
+    alternatives: tuple[str, ...] = ()
+    """Other policies that keep the answer within the gap, in words."""
+
+
+@dataclass(frozen=True)
+class ClassOutcome:
+    """One class of the mix, its tasks together."""
+
+    name: str
+    share: float
+    accuracy: float
+    min_accuracy: float
+    expected_tokens: float
+    inference_flop: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Between which values the optimum lies."""
+
+    quantity: str
+    """accuracy, value, loss, or the resource that is minimised."""
+    lower: float
+    upper: float
+    requested_gap: float
+    relative: bool
+    """Whether the requested gap is relative."""
+
+    @property
+    def gap(self) -> float:
+        """Distance between the bounds, relative to the upper where the request is."""
+        width = self.upper - self.lower
+        return width / self.upper if self.relative and self.upper > 0 else width
+
+
+@dataclass(frozen=True)
+class LimitUse:
+    """How much of one limit the answer uses, and what more of it would bring."""
+
+    name: str
+    limit: float
+    used: float
+    binding: bool
+    shadow_price_per_doubling: float | None
+    """Change of the objective for each doubling of the limit, at the margin; None if unknown."""
+    unit: str
+    kind: str = "at most"
+    """at most, or at least."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The best that a fixed rule for training reaches under the same limits."""
+
+    name: str
+    words: str
+    value: float | None
+    """Its objective; None where it is infeasible."""
+    parameters: float | None
+    training_tokens: float | None
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """One row of the Pareto table."""
+
+    limit: float
+    status: Status
+    objective: float | None
+    upper: float | None
+    """Bound on the other side: above for accuracy, below where a resource is minimised."""
+    parameters: float | None
+    training_tokens: float | None
+    training_flop: float | None
+    inference_flop: float | None
+    expected_tokens: float | None
+    """Generated tokens per task on average."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a planner should know before trusting the answer."""
+
+    code: str
+    path: str
+    """The scenario key it is about."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Infeasibility:
+    """Why nothing is feasible, and what would be."""
+
+    limit: str
+    """The scenario key of the limit that cannot be kept."""
+    given: float
+    smallest_feasible: float | None
+    """Least value of the limit (greatest, for a required accuracy) that can be kept."""
+    unit: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The answer to a scenario."""
+
+    scenario: str
+    objective: str
+    """accuracy, value, loss or a resource, as the scenario says."""
+    target: tuple[str, float] | None
+    """What must be reached where a resource is minimised: ("accuracy", 0.8) or ("loss", 1.99)."""
+    status: Status
+    certificate: Certificate | None = None
+    parameters: float | None = None
+    training_tokens: float | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    value: float | None = None
+    """Worth of solved tasks per task served; equals accuracy unless classes have values."""
+    training_flop: float | None = None
+    inference_flop: float | None = None
+    tasks_served: float = 0.0
+    served_tokens: float = 0.0
+    horizon_seconds: float | None = None
+    tasks: tuple[TaskAllocation, ...] = ()
+    classes: tuple[ClassOutcome, ...] = ()
+    limits: tuple[LimitUse, ...] = ()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Ranges of parameters, training_tokens, tokens_per_parameter within the gap."""
+    baselines: tuple[Baseline, ...] = ()
+    frontier_over: str | None = None
+    frontier: tuple[FrontierPoint, ...] = ()
+    warnings: tuple[Note, ...] = ()
+    infeasibility: Infeasibility | None = None
+    loss_law: str = ""
+    loss_law_source: str = ""
+
+    @property
+    def total_flop(self) -> float | None:
+        """Training and inference together."""
+        if self.training_flop is None or self.inference_flop is None:
+            return None
+        return self.training_flop + self.inference_flop
+
+    @property
+    def tokens_per_parameter(self) -> float | None:
+        """Training tokens per parameter."""
+        if self.parameters is None or self.training_tokens is None:
+            return None
+        return self.training_tokens / self.parameters

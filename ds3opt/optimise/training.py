@@ -1,0 +1,152 @@
+"""Training as the optimiser sees it: what it takes to reach a pretraining loss at a model size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.laws.compute import training_flop
+from ds3opt.problem import Budgets, TrainingSpace
+
+FloatArray = NDArray[np.float64]
+
+_GRID = 129
+_ROUNDS = 9
+
+
+@dataclass(frozen=True)
+class Training:
+    """Least training for a loss; every method is vectorised.
+
+    "Loss at most L" is what the search asks for: where a lower limit on training tokens forces
+    more data than L needs, the loss reached is lower, which never lowers an accuracy.
+    """
+
+    space: TrainingSpace
+
+    def tokens(self, parameters: FloatArray, loss: FloatArray) -> FloatArray:
+        """Least allowed training tokens for a loss of at most `loss`; inf where none are."""
+        space = self.space
+        if space.infinite_data:
+            attainable = space.law.loss(parameters, np.inf) <= loss
+            return np.where(attainable, 0.0, np.inf)
+        needed = np.asarray(
+            space.law.training_tokens_for(loss, parameters, unique_tokens=space.unique_tokens)
+        )
+        low, high = space.training_tokens
+        least, most = space.tokens_per_parameter
+        needed = np.maximum(needed, np.maximum(low, least * parameters))
+        return np.where(needed <= np.minimum(high, most * parameters) * (1 + 1e-12), needed, np.inf)
+
+    def flop(self, parameters: FloatArray, loss: FloatArray) -> FloatArray:
+        """Least training FLOP for a loss of at most `loss`; inf where it cannot be reached.
+
+        Log-convex in ln(parameters): ln tokens is convex there for the laws of `laws.loss`, and a
+        sum of exponentials is log-convex. The search's bounds rest on that.
+        """
+        tokens = self.tokens(parameters, loss)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(tokens), np.inf, self.flop_of(parameters, tokens))
+
+    def flop_of(self, parameters: FloatArray, tokens: FloatArray) -> FloatArray:
+        """Training FLOP of a model and its training tokens; 0 where data is infinite."""
+        space = self.space
+        if space.infinite_data:
+            return np.zeros(np.broadcast_shapes(np.shape(parameters), np.shape(tokens)))
+        return np.asarray(
+            training_flop(
+                parameters,
+                tokens,
+                layers=space.attention(parameters) if space.sequence_tokens else 0.0,
+                attention_width=1.0,
+                sequence_tokens=space.sequence_tokens,
+            )
+        )
+
+    def reached_loss(self, parameters: FloatArray, tokens: FloatArray) -> FloatArray:
+        """Loss of a model after its training tokens."""
+        if self.space.infinite_data:
+            return np.asarray(self.space.law.loss(parameters, np.inf))
+        return np.asarray(
+            self.space.law.loss(parameters, tokens, unique_tokens=self.space.unique_tokens)
+        )
+
+    def cheapest_size(self, loss: FloatArray, weight: float = 0.0) -> tuple[FloatArray, FloatArray]:
+        """Model size with the least ``training FLOP + weight x parameters``, and that least.
+
+        The sum is convex in ln(parameters), so a shrinking grid finds its only minimum.
+        """
+        loss = np.atleast_1d(np.asarray(loss, dtype=np.float64))
+        low = np.full(loss.shape, np.log(self.space.parameters[0]))
+        high = np.full(loss.shape, np.log(self.space.parameters[1]))
+        return self._minimum(lambda u: self._objective(u, loss, weight), low, high)
+
+    def _objective(self, u: FloatArray, loss: FloatArray, weight: float) -> FloatArray:
+        parameters = np.exp(u)
+        return self.flop(parameters, loss[:, None]) + weight * parameters
+
+    @staticmethod
+    def _minimum(objective, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:  # type: ignore[no-untyped-def]
+        fraction = np.linspace(0.0, 1.0, _GRID)
+        rows = np.arange(low.size)
+        for _ in range(_ROUNDS):
+            u = low[:, None] + (high - low)[:, None] * fraction
+            value = objective(u)
+            best = np.argmin(value, axis=1)
+            # where all is infinite so far the least unattainable size is the largest
+            best = np.where(np.isinf(value[rows, best]), _GRID - 1, best)
+            low, high = u[rows, np.maximum(best - 1, 0)], u[rows, np.minimum(best + 1, _GRID - 1)]
+            if np.all(high - low < 1e-13 * np.maximum(np.abs(high), 1.0)):
+                break
+        return np.exp(u[rows, best]), value[rows, best]
+
+    def size_interval(self, loss: FloatArray, cap: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest model that reach each loss for `cap` training FLOP; nan if none do.
+
+        The set is an interval because training FLOP is log-convex in ln(parameters).
+        """
+        best, least = self.cheapest_size(loss)
+        possible = np.isfinite(least) & (least <= cap)
+        ends = []
+        for edge in self.space.parameters:
+            inside, outside = np.log(best), np.full(loss.shape, np.log(edge))
+            at_edge = self.flop(np.full(loss.shape, edge), loss)
+            reached = np.isfinite(at_edge) & (at_edge <= cap)
+            for _ in range(50):
+                middle = 0.5 * (inside + outside)
+                value = self.flop(np.exp(middle), loss)
+                good = np.isfinite(value) & (value <= cap)
+                inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
+            ends.append(np.where(reached, edge, np.exp(inside)))
+        smallest, largest = ends
+        return np.where(possible, smallest, np.nan), np.where(possible, largest, np.nan)
+
+    def loss_range(self, budgets: Budgets) -> tuple[float, float] | None:
+        """Lowest and highest pretraining loss that the limits allow; None if nothing is allowed."""
+        highest = float(self._largest_loss())
+        cap = min(budgets.total_flop, budgets.training_flop)
+
+        def possible(loss: float) -> bool:
+            _, least = self.cheapest_size(np.array([loss]))
+            return bool(least[0] <= cap) and bool(np.isfinite(least[0]))
+
+        if not possible(highest):
+            return None
+        low, high = self.space.law.irreducible, highest
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            if possible(middle):
+                high = middle
+            else:
+                low = middle
+        return high, highest
+
+    def _largest_loss(self) -> float:
+        space = self.space
+        parameters = space.parameters[0]
+        if space.infinite_data:
+            return float(space.law.loss(parameters, np.inf))
+        tokens = max(space.training_tokens[0], space.tokens_per_parameter[0] * parameters)
+        return float(self.reached_loss(np.array(parameters), np.array(tokens)))

@@ -1,0 +1,325 @@
+"""From a scenario to arrays: the only place that stacks tasks.
+
+Axis order is declared once: tasks first, then policies. A *task* here is one point of a class
+(one difficulty, one number of skills); a *class* is what the scenario lists under `mix`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.laws.capability import directionality
+from ds3opt.laws.compute import layers_times_width
+from ds3opt.laws.loss import LOSS_LAWS, LossLaw
+from ds3opt.laws.voting import truncated_geometric_shares
+from ds3opt.policies import Policy, TaskTraits, VerifierKind
+from ds3opt.schema.model import LossCoefficients, Model
+from ds3opt.schema.scenario import LossTarget, Minimise, Scenario
+from ds3opt.schema.spread import weighted_points
+from ds3opt.schema.workload import Directionality, TaskClass, WrongAnswers
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+MAX_STEPS = 1e9
+"""Steps that a trace may take where no cap is stated."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The tasks of a mix as arrays."""
+
+    weight: FloatArray  # (task,) share of all tasks, sums to 1
+    value: FloatArray  # (task,) worth of a solved task; 1 for accuracy
+    difficulty: FloatArray  # (task,) nats/token
+    skills: FloatArray  # (task,) whole
+    directionality: FloatArray  # (task,)
+    fatigue: FloatArray  # (task,)
+    tokens_per_step: FloatArray  # (task,)
+    prompt_tokens: FloatArray  # (task,)
+    max_steps: FloatArray  # (task,) whole steps of one trace at most
+    verifier_parameters: FloatArray  # (task,)
+    flop_per_check: FloatArray  # (task,)
+    allowed: NDArray[np.bool_]  # (task, policy)
+    traits: TaskTraits
+    group: IntArray  # (task,) index of the class
+    group_names: tuple[str, ...]
+    group_share: FloatArray  # (class,)
+    group_min_accuracy: FloatArray  # (class,)
+
+    def __len__(self) -> int:
+        return int(self.weight.size)
+
+
+@dataclass(frozen=True)
+class TrainingSpace:
+    """What may be trained, and what training costs."""
+
+    law: LossLaw
+    law_name: str
+    parameters: tuple[float, float]
+    training_tokens: tuple[float, float]
+    """(inf, inf) where data is infinite and training is not charged."""
+    tokens_per_parameter: tuple[float, float]
+    unique_tokens: float
+    layers_times_width: float
+    """Fixed layers x attention width; 0 without attention or where it follows size."""
+    width_per_layer: float
+    """Where attention follows size; 0 otherwise."""
+    sequence_tokens: float
+
+    @property
+    def infinite_data(self) -> bool:
+        """Whether data is endless and free."""
+        return math.isinf(self.training_tokens[0])
+
+    def attention(self, parameters: FloatArray) -> FloatArray:
+        """Layers x attention width at a model size."""
+        if self.width_per_layer > 0:
+            return np.asarray(layers_times_width(parameters, self.width_per_layer))
+        return np.full_like(np.asarray(parameters, dtype=np.float64), self.layers_times_width)
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Upper limits in FLOP; inf where there is none."""
+
+    total_flop: float = math.inf
+    training_flop: float = math.inf
+    inference_flop: float = math.inf
+
+    def with_limit(self, name: str, value: float) -> Budgets:
+        """The same limits but one."""
+        return replace(self, **{name: value})
+
+    def items(self) -> list[tuple[str, float]]:
+        """Names and values of the limits that exist."""
+        named = [(n, getattr(self, n)) for n in ("total_flop", "training_flop", "inference_flop")]
+        return [(name, limit) for name, limit in named if math.isfinite(limit)]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A scenario compiled to arrays."""
+
+    name: str
+    tasks_served: float
+    """I, tasks over the horizon; 0 for objectives of pretraining loss."""
+    served_tokens: float
+    tasks: Tasks | None
+    policies: tuple[Policy, ...]
+    space: TrainingSpace
+    capability_slope: float
+    capability_scale: float
+    capability_offset: float
+    shared_budget: bool
+    token_budget: tuple[float, float]
+    charge_budget: bool
+    continuous_steps: bool
+    prefill: bool
+    budgets: Budgets
+    objective: str
+    """accuracy, value, or a resource to minimise, or loss."""
+    target_accuracy: float | None
+    target_loss: float | None
+    gap: float
+    resource_gap: float
+    max_cells: int
+
+
+def compile_problem(scenario: Scenario) -> Problem:
+    """Compile a scenario to arrays.
+
+    Raises nothing: a `Scenario` that validated can be compiled.
+    """
+    law, law_name = _law(scenario.model)
+    space = _space(scenario.model, law, law_name)
+    reasoning, limits = scenario.reasoning, scenario.limits
+    objective = scenario.objective
+    budget = reasoning.token_budget
+    capability = scenario.model.capability
+    policies = reasoning.variants()
+    accuracy = loss = None
+    if isinstance(objective, Minimise):
+        accuracy = objective.accuracy
+        loss = _target_loss(objective, law)
+    return Problem(
+        name=scenario.name,
+        tasks_served=scenario.workload.tasks or 0.0,
+        served_tokens=scenario.workload.served_tokens or 0.0,
+        tasks=None if scenario.workload.mix is None else _tasks(scenario, policies),
+        policies=policies,
+        space=space,
+        capability_slope=capability.slope,
+        capability_scale=capability.scale,
+        capability_offset=capability.offset,
+        shared_budget=reasoning.budgets == "shared",
+        token_budget=(
+            (budget.min if budget and budget.min else 0.0),
+            (budget.max if budget and budget.max else math.inf),
+        ),
+        charge_budget=reasoning.charge == "budget",
+        continuous_steps=reasoning.steps == "continuous",
+        prefill=reasoning.prefill,
+        budgets=Budgets(
+            limits.total_flop or math.inf,
+            limits.training_flop or math.inf,
+            limits.inference_flop or math.inf,
+        ),
+        objective=objective.minimise if isinstance(objective, Minimise) else objective,
+        target_accuracy=accuracy,
+        target_loss=loss,
+        gap=scenario.solver.gap,
+        resource_gap=scenario.solver.resource_gap,
+        max_cells=scenario.solver.max_cells,
+    )
+
+
+def _law(model: Model) -> tuple[LossLaw, str]:
+    chosen = model.loss_law
+    if isinstance(chosen, LossCoefficients):
+        law = LossLaw(
+            irreducible=chosen.irreducible,
+            parameter_coefficient=chosen.parameter_coefficient,
+            data_coefficient=chosen.data_coefficient,
+            parameter_exponent=chosen.parameter_exponent,
+            data_exponent=chosen.data_exponent,
+            name="given in the scenario",
+        )
+        return law, "given in the scenario"
+    return LOSS_LAWS[chosen], chosen
+
+
+def _target_loss(objective: Minimise, law: LossLaw) -> float | None:
+    if not isinstance(objective.loss, LossTarget):
+        return objective.loss
+    like = objective.loss.like
+    if like.training_tokens is not None:
+        return float(law.loss(like.parameters, like.training_tokens))
+    return float(law.loss(like.parameters, law.compute_optimal_tokens(like.parameters)))
+
+
+def _space(model: Model, law: LossLaw, law_name: str) -> TrainingSpace:
+    tokens, ratio, shape = model.training_tokens, model.tokens_per_parameter, model.shape
+    infinite = tokens == "infinite"
+    fixed = 0.0
+    if shape is not None and shape.layers is not None and shape.attention_width is not None:
+        fixed = shape.layers * shape.attention_width
+    return TrainingSpace(
+        law=law,
+        law_name=law_name,
+        parameters=(model.parameters.min, model.parameters.max),
+        training_tokens=(math.inf, math.inf) if tokens == "infinite" else (tokens.min, tokens.max),
+        tokens_per_parameter=(0.0, math.inf)
+        if infinite
+        else (ratio.min or 0.0, ratio.max or math.inf),
+        unique_tokens=math.inf if tokens == "infinite" else (tokens.unique or math.inf),
+        layers_times_width=fixed,
+        width_per_layer=(shape.width_per_layer or 0.0) if shape is not None else 0.0,
+        sequence_tokens=model.training_sequence_tokens,
+    )
+
+
+_VERIFIERS = {kind.name.lower(): kind for kind in VerifierKind}
+
+
+def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
+    reasoning, model = scenario.reasoning, scenario.model
+    mix = scenario.workload.mix or ()
+    spectra: list[tuple[float, ...]] = []
+    columns: dict[str, list[FloatArray]] = {}
+    allowed, spectrum, group = [], [], []
+    total = sum(task.share for task in mix)
+    for index, task in enumerate(mix):
+        difficulty, skills, weight = _points(task)
+        count = weight.size
+
+        def fill(name: str, value: float | FloatArray, count: int = count) -> None:
+            columns.setdefault(name, []).append(np.broadcast_to(np.float64(value), (count,)))
+
+        per_step = task.tokens_per_step or reasoning.tokens_per_step
+        ways = task.directionality if task.directionality is not None else reasoning.directionality
+        fill("weight", weight * (task.share / total))
+        fill("value", task.value if scenario.objective == "value" else 1.0)
+        fill("difficulty", difficulty)
+        fill("skills", skills)
+        fill("directionality", _directionality(ways, skills))
+        fill("fatigue", reasoning.fatigue if task.fatigue is None else task.fatigue)
+        fill("tokens_per_step", per_step)
+        fill("prompt_tokens", task.prompt_tokens)
+        fill("max_steps", _max_steps(task, model, per_step))
+        fill("true_positive", task.verifier.true_positive_rate)
+        fill("false_positive", task.verifier.false_positive_rate)
+        fill("verifier_parameters", task.verifier.parameters)
+        fill("flop_per_check", task.verifier.flop_per_check)
+        shares = _wrong_answers(task.wrong_answers)
+        if shares is not None and shares not in spectra:
+            spectra.append(shares)
+        spectrum.append(np.full(count, -1 if shares is None else spectra.index(shares)))
+        has = _VERIFIERS[task.verifier.kind]
+        offered = [p.needs <= has and not (p.needs_wrong_answers and shares is None)
+                   and not (p.branches > 1 and has < VerifierKind.PROCESS) for p in policies]
+        allowed.append(np.tile(np.array(offered, dtype=bool), (count, 1)))
+        group.append(np.full(count, index))
+    stacked = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return Tasks(
+        weight=stacked["weight"],
+        value=stacked["value"],
+        difficulty=stacked["difficulty"],
+        skills=stacked["skills"],
+        directionality=stacked["directionality"],
+        fatigue=stacked["fatigue"],
+        tokens_per_step=stacked["tokens_per_step"],
+        prompt_tokens=stacked["prompt_tokens"],
+        max_steps=stacked["max_steps"],
+        verifier_parameters=stacked["verifier_parameters"],
+        flop_per_check=stacked["flop_per_check"],
+        allowed=np.concatenate(allowed),
+        traits=TaskTraits(
+            stacked["true_positive"],
+            stacked["false_positive"],
+            tuple(spectra),
+            np.concatenate(spectrum).astype(np.intp),
+        ),
+        group=np.concatenate(group).astype(np.intp),
+        group_names=tuple(task.name for task in mix),
+        group_share=np.array([task.share / total for task in mix]),
+        group_min_accuracy=np.array([task.min_accuracy for task in mix]),
+    )
+
+
+def _points(task: TaskClass) -> tuple[FloatArray, FloatArray, FloatArray]:
+    difficulty, of_difficulty = weighted_points(task.difficulty)
+    skills, of_skills = weighted_points(task.skills, whole=True)
+    weight = np.outer(of_difficulty, of_skills).ravel()
+    return np.repeat(difficulty, skills.size), np.tile(skills, difficulty.size), weight
+
+
+def _directionality(ways: float | Directionality, skills: FloatArray) -> FloatArray:
+    if isinstance(ways, Directionality):
+        relevant = np.maximum(np.ceil(skills * (1.0 + ways.relevant_ratio)), 1.0)
+        return np.asarray(directionality(relevant, ways.delta))
+    return np.full_like(skills, ways)
+
+
+def _max_steps(task: TaskClass, model: Model, per_step: float) -> float:
+    caps = [task.max_output_tokens]
+    caps += [
+        context - task.prompt_tokens if context is not None else None
+        for context in (task.context_tokens, model.context_tokens)
+    ]
+    tokens = min((cap for cap in caps if cap is not None), default=math.inf)
+    return float(np.clip(tokens // per_step if math.isfinite(tokens) else MAX_STEPS, 0, MAX_STEPS))
+
+
+def _wrong_answers(wrong: WrongAnswers | None) -> tuple[float, ...] | None:
+    if wrong is None:
+        return None
+    if wrong.shares is not None:
+        return tuple(sorted(wrong.shares, reverse=True))
+    assert wrong.count is not None
+    return tuple(float(c) for c in truncated_geometric_shares(wrong.decay, wrong.count))

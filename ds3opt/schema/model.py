@@ -1,0 +1,165 @@
+"""What may be trained: the loss law, ranges of size and data, and the shape that follows size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
+from ds3opt.schema.quantities import (
+    NonNegative,
+    Parameters,
+    Positive,
+    PositiveFraction,
+    Section,
+    Tokens,
+    TokensOrZero,
+)
+
+
+class Capability(Section):
+    """How loss becomes the success of one step: a sigmoid, DS3 (2), (65)."""
+
+    slope: Positive = 5.0
+    """Steepness, per nat/token."""
+    scale: PositiveFraction = 1.0
+    """Height of the sigmoid."""
+    offset: NonNegative = 0.0
+    """Success of a step by chance."""
+
+    @model_validator(mode="after")
+    def _probability(self) -> Capability:
+        if self.scale + self.offset > 1.0:
+            raise ValueError(f"scale + offset is {self.scale + self.offset:g}, above 1")
+        return self
+
+
+class LossCoefficients(Section):
+    """A loss law in place: ``L = irreducible + A / N**alpha + B / D**beta``, DS3 (1)."""
+
+    irreducible: NonNegative
+    """E, nats/token."""
+    parameter_coefficient: Positive
+    """A."""
+    data_coefficient: Positive
+    """B."""
+    parameter_exponent: Positive
+    """alpha."""
+    data_exponent: Positive
+    """beta."""
+
+
+def _known_law(value: object) -> object:
+    if isinstance(value, str) and value not in LOSS_LAWS:
+        import difflib
+
+        near = difflib.get_close_matches(value, LOSS_LAWS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see `ds3opt laws list`"
+        raise ValueError(f"no loss law is named {value!r}{hint}")
+    return value
+
+
+def _as_range(value: object) -> object:
+    if isinstance(value, list):
+        if len(value) != 2:
+            raise ValueError(f"a range is [lowest, highest], not {len(value)} numbers")
+        return {"min": value[0], "max": value[1]}
+    if isinstance(value, dict):
+        return value
+    return {"min": value, "max": value}
+
+
+class _Range(Section):
+    @model_validator(mode="after")
+    def _upright(self) -> Any:
+        low, high = getattr(self, "min", None), getattr(self, "max", None)
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"the range is upside down: min {low:g} is above max {high:g}")
+        return self
+
+
+class ParameterRange(_Range):
+    """Allowed model sizes; one number fixes the size."""
+
+    min: Parameters = 1e5
+    max: Parameters = 1e14
+
+
+class TokenRange(_Range):
+    """Allowed training tokens; one number fixes them."""
+
+    min: Tokens = 1e6
+    max: Tokens = 1e18
+    unique: Tokens | None = None
+    """Distinct tokens there are; more training tokens repeat them (needs a law that says how)."""
+
+
+class RatioRange(_Range):
+    """Allowed training tokens per parameter; one number fixes the ratio."""
+
+    min: Positive | None = None
+    max: Positive | None = None
+
+
+class Shape(Section):
+    """Layers times attention width, which sets the cost of attention."""
+
+    width_per_layer: Positive | None = None
+    """Width = this x layers, parameters = 12 layers width^2, so attention follows model size."""
+    layers: Positive | None = None
+    """Fixed number of layers, whatever the size."""
+    attention_width: Positive | None = None
+    """Fixed attention width, whatever the size."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Shape:
+        fixed = self.layers is not None and self.attention_width is not None
+        partly = (self.layers is None) != (self.attention_width is None)
+        if partly or fixed == (self.width_per_layer is not None):
+            raise ValueError("give either width_per_layer, or both layers and attention_width")
+        return self
+
+
+RangeOf = BeforeValidator(_as_range)
+
+
+def _as_token_range(value: object) -> object:
+    return value if value == "infinite" else _as_range(value)
+
+
+class Model(Section):
+    """The model to train."""
+
+    loss_law: Annotated[str | LossCoefficients, BeforeValidator(_known_law)] = DEFAULT_LOSS_LAW
+    """A named law (`ds3opt laws list`) or coefficients in place."""
+    capability: Capability = Capability()
+    parameters: Annotated[ParameterRange, RangeOf] = ParameterRange()
+    training_tokens: Annotated[
+        Literal["infinite"] | TokenRange, BeforeValidator(_as_token_range)
+    ] = TokenRange()
+    """A range, or `infinite`: data without end and training not charged, DS3 Figs 9 and 16."""
+    tokens_per_parameter: Annotated[RatioRange, RangeOf] = RatioRange()
+    shape: Shape | None = None
+    """Without it the cost of attention is left out."""
+    training_sequence_tokens: TokensOrZero = 0.0
+    """Sequence length in training; with a shape, adds the attention term of DS3 (6)."""
+    context_tokens: Tokens | None = None
+    """Longest prompt and trace together that the model can hold."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Model:
+        if self.training_tokens == "infinite":
+            ratio = self.tokens_per_parameter
+            if ratio.min is not None or ratio.max is not None:
+                raise ValueError("tokens_per_parameter has no meaning with infinite training_tokens")
+        elif self.training_tokens.unique is not None:
+            law = LOSS_LAWS.get(self.loss_law) if isinstance(self.loss_law, str) else None
+            if law is None or law.repetition is None:
+                with_repetition = [n for n, law in LOSS_LAWS.items() if law.repetition is not None]
+                raise ValueError(
+                    "training_tokens.unique needs a loss law that says what repeated tokens are "
+                    f"worth: {', '.join(with_repetition)}"
+                )
+        return self
+

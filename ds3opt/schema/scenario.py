@@ -1,0 +1,136 @@
+"""The scenario: everything a planner knows, in one file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictInt, field_validator, model_validator
+
+from ds3opt.schema.model import Model
+from ds3opt.schema.quantities import (
+    Flop,
+    Fraction,
+    Parameters,
+    Positive,
+    PositiveFraction,
+    Section,
+    Tokens,
+)
+from ds3opt.schema.reasoning import Reasoning
+from ds3opt.schema.workload import Workload
+
+ResourceName = Literal["total_flop", "training_flop", "inference_flop"]
+
+
+class Limits(Section):
+    """Upper limits on resources; any subset, all hold at once."""
+
+    total_flop: Flop | None = None
+    """Training and inference together."""
+    training_flop: Flop | None = None
+    inference_flop: Flop | None = None
+
+
+class LikeModel(Section):
+    """The loss of a model that is named by its size."""
+
+    parameters: Parameters
+    training_tokens: Tokens | None = None
+    """Left out: as many as the loss law calls compute-optimal for this size."""
+
+
+class LossTarget(Section):
+    """A pretraining loss, named by a model that reaches it."""
+
+    like: LikeModel
+
+
+class Minimise(Section):
+    """Least of something, for a required accuracy or pretraining loss."""
+
+    minimise: Literal["total_flop", "training_flop", "inference_flop", "loss"]
+    accuracy: Annotated[Fraction, Field(gt=0)] | None = None
+    """Share of tasks that must be solved."""
+    loss: Positive | LossTarget | None = None
+    """Pretraining loss (nats/token) that must be reached."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Minimise:
+        targets = [t for t in ("accuracy", "loss") if getattr(self, t) is not None]
+        if self.minimise == "loss":
+            if targets:
+                raise ValueError("`minimise: loss` takes no target")
+        elif len(targets) != 1:
+            raise ValueError(f"give what must be reached with the least {self.minimise}: "
+                             "either accuracy or loss")
+        return self
+
+
+class Frontier(Section):
+    """The Pareto table: the optimum over a range of one limit."""
+
+    over: ResourceName = "total_flop"
+    from_: Flop = Field(alias="from")
+    to: Flop
+    points: Annotated[StrictInt, Field(ge=2, le=1000)] = 13
+
+    @model_validator(mode="after")
+    def _upright(self) -> Frontier:
+        if self.from_ >= self.to:
+            raise ValueError(f"the range is upside down: from {self.from_:g} to {self.to:g}")
+        return self
+
+
+class Solver(Section):
+    """How close to the optimum the answer must be, and how long to try."""
+
+    gap: PositiveFraction = 1e-4
+    """Largest distance between the answer and its upper bound, absolute accuracy (or value)."""
+    resource_gap: PositiveFraction = 1e-3
+    """The same for objectives that minimise a resource, relative."""
+    max_cells: Annotated[StrictInt, Field(ge=1)] = 20_000
+    """Search cells to examine before giving up on the gap."""
+
+
+class Scenario(Section):
+    """A scenario for `ds3opt solve`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "scenario"
+    description: str = ""
+    workload: Workload
+    model: Model = Model()
+    reasoning: Reasoning = Reasoning()
+    limits: Limits = Limits()
+    objective: Literal["accuracy", "value"] | Minimise = "accuracy"
+    frontier: Frontier | None = None
+    solver: Solver = Solver()
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _known_objective(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("accuracy", "value"):
+            raise ValueError(
+                f"no objective is named {value!r}; accuracy, value or a mapping such as "
+                "{minimise: total_flop, accuracy: 0.8}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        about_loss = isinstance(self.objective, Minimise) and (
+            self.objective.minimise == "loss" or self.objective.loss is not None
+        )
+        if about_loss and self.workload.mix is not None:
+            raise ValueError("an objective of pretraining loss takes workload.served_tokens, no mix")
+        if not about_loss and self.workload.mix is None:
+            raise ValueError("workload.mix is missing: this objective needs task classes")
+        limits = self.limits
+        if isinstance(self.objective, Minimise) and self.objective.minimise != "loss":
+            return self
+        budgets = (limits.total_flop, limits.inference_flop, limits.training_flop)
+        if all(budget is None for budget in budgets):
+            raise ValueError(
+                "no limit is given: set limits.total_flop, limits.training_flop or "
+                "limits.inference_flop"
+            )
+        return self

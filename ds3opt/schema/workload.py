@@ -1,0 +1,136 @@
+"""What is served: the task classes, their shares and what judges their answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt, model_validator
+
+from ds3opt.schema.quantities import (
+    Count,
+    FlopOrZero,
+    Fraction,
+    NonNegative,
+    ParametersOrZero,
+    Positive,
+    PositiveFraction,
+    Seconds,
+    Section,
+    Tokens,
+    TokensOrZero,
+)
+from ds3opt.schema.spread import SkillSpread, SpreadField
+
+
+class Directionality(Section):
+    """How well the search finds the next skill, from the directedness of its walk, DS3 (16)."""
+
+    delta: Fraction
+    """0: a random walk over the relevant skills; 1: always toward the next skill."""
+    relevant_ratio: NonNegative
+    """Irrelevant skills in reach for each one that the task needs: M = ceil(m (1 + ratio))."""
+
+
+class Verifier(Section):
+    """What can judge answers or steps of a class, how well, and at what cost."""
+
+    kind: Literal["none", "outcome", "process"]
+    """outcome judges whole answers (best_of_n); process also single steps (tree_of_thought)."""
+    true_positive_rate: PositiveFraction = 1.0
+    """Chance that something right is accepted."""
+    false_positive_rate: Annotated[Fraction, Field(lt=1)] = 0.0
+    """Chance that something wrong is accepted."""
+    parameters: ParametersOrZero = 0.0
+    """Parameters of a verifier model; it reads the prompt and every token that it judges."""
+    flop_per_check: FlopOrZero = 0.0
+    """FLOP of one check that is not a model, such as running tests."""
+
+    @model_validator(mode="after")
+    def _better_than_chance(self) -> Verifier:
+        if self.true_positive_rate < self.false_positive_rate:
+            raise ValueError(
+                f"true_positive_rate {self.true_positive_rate:g} is below false_positive_rate "
+                f"{self.false_positive_rate:g}: such a verifier prefers wrong answers"
+            )
+        return self
+
+
+class WrongAnswers(Section):
+    """How wrong answers split: a geometric spectrum, or shares listed from the most frequent."""
+
+    count: Annotated[StrictInt, Field(ge=1, le=1000)] | None = None
+    """Number of distinct wrong answers."""
+    decay: PositiveFraction = 1.0
+    """Each wrong answer's share over that of the one before; 1 is an even split, DS3 (62)."""
+    shares: tuple[Positive, ...] | None = None
+    """Shares of the wrong answers; at most 1 in sum, the rest abstain."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> WrongAnswers:
+        if (self.count is None) == (self.shares is None):
+            raise ValueError("give either count (with decay) or shares")
+        if self.shares is not None and sum(self.shares) > 1 + 1e-9:
+            raise ValueError(f"shares sum to {sum(self.shares):g}; at most 1")
+        return self
+
+
+class TaskClass(Section):
+    """One class of tasks."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    share: Positive
+    """Share of all tasks; the shares of a mix sum to 1."""
+    difficulty: SpreadField
+    """Pretraining loss (nats/token) at which a step succeeds half the time."""
+    skills: SkillSpread
+    """Skills a task needs, in order."""
+    prompt_tokens: TokensOrZero = 0.0
+    max_output_tokens: Tokens | None = None
+    """Cap on the tokens of one trace."""
+    context_tokens: Tokens | None = None
+    """Cap on prompt and trace together."""
+    tokens_per_step: Tokens | None = None
+    """Overrides reasoning.tokens_per_step."""
+    directionality: PositiveFraction | Directionality | None = None
+    """Overrides reasoning.directionality."""
+    fatigue: Fraction | None = None
+    """Overrides reasoning.fatigue."""
+    value: NonNegative = 1.0
+    """Worth of a solved task, for `objective: value`."""
+    min_accuracy: Fraction = 0.0
+    """Accuracy that this class must reach."""
+    verifier: Verifier = Verifier(kind="none")
+    wrong_answers: WrongAnswers | None = None
+    """How wrong answers split; majority_vote is offered only where this is known."""
+
+
+class Workload(Section):
+    """Tasks to serve, or a number of served tokens."""
+
+    tasks: Count | None = None
+    """Tasks served over the horizon."""
+    horizon: Seconds | None = None
+    """How long the tasks take to arrive; informative until a limit depends on time."""
+    mix: tuple[TaskClass, ...] | None = None
+    served_tokens: TokensOrZero | None = None
+    """Tokens served over the model's life, for objectives of pretraining loss."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Workload:
+        if self.served_tokens is not None and (self.mix is not None or self.tasks is not None):
+            raise ValueError("give either served_tokens, or tasks and mix")
+        if self.mix is None and self.served_tokens is None:
+            raise ValueError("give tasks and mix, or served_tokens")
+        if self.mix is not None:
+            if self.tasks is None:
+                raise ValueError("tasks is missing: how many tasks are served over the horizon?")
+            if not self.mix:
+                raise ValueError("mix is empty: list at least one task class")
+            total = sum(task.share for task in self.mix)
+            if abs(total - 1.0) > 1e-6:
+                raise ValueError(f"the shares of mix sum to {total:.6g}, not to 1")
+            names = [task.name for task in self.mix]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two task classes are named {twice[0]!r}")
+        return self
