@@ -71,6 +71,8 @@ class TrainingSpace:
     width_per_layer: float
     """Where attention follows size; 0 otherwise."""
     sequence_tokens: float
+    on_ray: bool = False
+    """Whether training tokens must be those that the law calls compute-optimal for the size."""
 
     @property
     def infinite_data(self) -> bool:
@@ -120,6 +122,8 @@ class Problem:
     token_budget: tuple[float, float]
     charge_budget: bool
     continuous_steps: bool
+    clamped_steps: bool
+    """Whether tasks fail for sure with fewer steps than skills, under continuous steps."""
     prefill: bool
     budgets: Budgets
     objective: str
@@ -163,7 +167,8 @@ def compile_problem(scenario: Scenario) -> Problem:
             (budget.max if budget and budget.max else math.inf),
         ),
         charge_budget=reasoning.charge == "budget",
-        continuous_steps=reasoning.steps == "continuous",
+        continuous_steps=reasoning.steps != "floor",
+        clamped_steps=reasoning.steps != "as_printed",
         prefill=reasoning.prefill,
         budgets=Budgets(
             limits.total_flop or math.inf,
@@ -200,7 +205,7 @@ def _target_loss(objective: Minimise, law: LossLaw) -> float | None:
     like = objective.loss.like
     if like.training_tokens is not None:
         return float(law.loss(like.parameters, like.training_tokens))
-    return float(law.loss(like.parameters, law.compute_optimal_tokens(like.parameters)))
+    return float(law.loss(like.parameters, law.optimal_tokens(like.parameters)))
 
 
 def _space(model: Model, law: LossLaw, law_name: str) -> TrainingSpace:

@@ -227,6 +227,16 @@ class LossLaw:
         balance = self._balance
         return balance * (balance * d) ** (self.data_exponent / self.parameter_exponent)
 
+    def optimal_tokens(self, parameters: ArrayLike) -> FloatArray:
+        """Training tokens that are compute-optimal for a model size: ``(N / G)^(alpha/beta) / G``.
+
+        >>> float(LossLaw(1.0, 8.0, 8.0, 0.5, 0.5).optimal_tokens(10.0))
+        10.0
+        """
+        n = interval("parameters", parameters, 0, np.inf, bounds="()")
+        balance = self._balance
+        return (n / balance) ** (self.parameter_exponent / self.data_exponent) / balance
+
     @property
     def _balance(self) -> float:
         alpha, beta = self.parameter_exponent, self.data_exponent

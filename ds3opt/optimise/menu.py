@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.compute import attention_token_pairs
 from ds3opt.laws.search import chain_of_thought_success, expected_steps, finish_probability
-from ds3opt.policies import TaskTraits
+from ds3opt.policies import Policy, TaskTraits
 from ds3opt.problem import Problem, Tasks
 
 FloatArray = NDArray[np.float64]
@@ -179,9 +179,7 @@ def _evaluate_policy(
     pairs = attention_token_pairs(
         output, prompt, branches=policy.branches, samples=policy.samples
     )
-    checking = _checking(tasks, task, policy.outcome_checks, policy.checks_steps,
-                         output, prompts, width * used / policy.branches,
-                         policy.samples * policy.branches * used)
+    checking = checking_flop(tasks, task, policy, output, prompts, used)
     if not slack:
         nothing = np.zeros_like(success)
         return success, nothing, tokens, np.asarray(pairs), nothing, checking
@@ -195,29 +193,37 @@ def _evaluate_policy(
             checking)
 
 
-def _checking(
+def checking_flop(
     tasks: Tasks,
     task: IntArray,
-    answers: int,
-    checks_steps: bool,
+    policy: Policy,
     output: FloatArray,
     prompts: FloatArray,
-    answer_tokens: FloatArray,
-    candidate_steps: FloatArray,
+    used: FloatArray,
 ) -> FloatArray:
-    """Verifier FLOP of a task: a model reads prompts and what it judges, 2 FLOP a parameter."""
+    """Verifier FLOP of a task: a verifier model reads prompts and what it judges, 2 FLOP a weight.
+
+    An outcome verifier reads the finished traces, a process verifier every candidate step.
+
+    Parameters
+    ----------
+    output : tokens that the policy generates. prompts : prompt tokens over all traces.
+    used : steps of one trace.
+    """
     per_token, per_check = 2.0 * tasks.verifier_parameters[task], tasks.flop_per_check[task]
     flop = np.zeros_like(output)
-    if answers:
-        flop += per_token * (prompts + answer_tokens) + per_check * answers
-    if checks_steps:
-        flop += per_token * (prompts + output) + per_check * candidate_steps
+    if policy.outcome_checks:
+        judged = prompts + output / policy.branches
+        flop = flop + per_token * judged + per_check * policy.outcome_checks
+    if policy.checks_steps:
+        candidates = policy.samples * policy.branches * used
+        flop = flop + per_token * (prompts + output) + per_check * candidates
     return flop
 
 
 def _interval_slack(
     problem: Problem,
-    policy: object,
+    policy: Policy,
     traits: TaskTraits,
     shape: tuple[FloatArray, FloatArray, FloatArray],
     low: FloatArray,
@@ -248,7 +254,7 @@ def _interval_slack(
     falling = most * np.clip(1.0 - ratio, 0.0, 1.0)
     ends = np.asarray(chain_of_thought_success(a, m, n1, fatigue=h))
     tops = np.asarray(chain_of_thought_success(a, m, n2, fatigue=h))
-    slope, curvature = policy.answer_slope(ends, tops, traits.take(np.flatnonzero(open_)))  # type: ignore[attr-defined]
+    slope, curvature = policy.answer_slope(ends, tops, traits.take(np.flatnonzero(open_)))
     eighth = (n2 - n1) ** 2 / 8.0
     second = eighth * (slope * falling + 2.0 * curvature * most**2)
     width[open_] = np.minimum(second, slope * (tops - ends))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from ds3opt.problem import Budgets, TrainingSpace
 
 FloatArray = NDArray[np.float64]
 
-_GRID = 129
-_ROUNDS = 9
+_GRID = 33
+_ROUNDS = 12
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Training:
         if space.infinite_data:
             attainable = space.law.loss(parameters, np.inf) <= loss
             return np.where(attainable, 0.0, np.inf)
+        if space.on_ray:
+            ray = self.most_tokens(parameters, np.full(np.shape(parameters), np.inf))
+            return np.where(self.reached_loss(parameters, ray) <= loss, ray, np.inf)
         needed = np.asarray(
             space.law.training_tokens_for(loss, parameters, unique_tokens=space.unique_tokens)
         )
@@ -39,6 +43,22 @@ class Training:
         least, most = space.tokens_per_parameter
         needed = np.maximum(needed, np.maximum(low, least * parameters))
         return np.where(needed <= np.minimum(high, most * parameters) * (1 + 1e-12), needed, np.inf)
+
+    def most_tokens(self, parameters: FloatArray, flop: FloatArray) -> FloatArray:
+        """Most allowed training tokens for so much training FLOP; nan where none are allowed."""
+        space = self.space
+        per_token = self.flop_of(parameters, np.ones(np.shape(parameters)))
+        with np.errstate(invalid="ignore"):
+            affordable = np.maximum(flop, 0.0) / per_token
+        low, high = space.training_tokens
+        least, most = space.tokens_per_parameter
+        if space.on_ray:
+            ray = np.asarray(space.law.optimal_tokens(parameters))
+            allowed = (ray >= low) & (ray <= high) & (ray <= affordable)
+            return np.where(allowed, ray, np.nan)
+        tokens = np.minimum(affordable, np.minimum(high, most * parameters))
+        needed = np.maximum(low, least * parameters)
+        return np.where(tokens >= needed * (1.0 - 1e-12), tokens, np.nan)
 
     def flop(self, parameters: FloatArray, loss: FloatArray) -> FloatArray:
         """Least training FLOP for a loss of at most `loss`; inf where it cannot be reached.
@@ -88,17 +108,22 @@ class Training:
         return self.flop(parameters, loss[:, None]) + weight * parameters
 
     @staticmethod
-    def _minimum(objective, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:  # type: ignore[no-untyped-def]
+    def _minimum(
+        objective: Callable[[FloatArray], FloatArray],
+        low: FloatArray,
+        high: FloatArray,
+        on_failure: int = -1,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where a convex function of u, inf outside an interval, is least, and that least."""
         fraction = np.linspace(0.0, 1.0, _GRID)
         rows = np.arange(low.size)
         for _ in range(_ROUNDS):
             u = low[:, None] + (high - low)[:, None] * fraction
             value = objective(u)
             best = np.argmin(value, axis=1)
-            # where all is infinite so far the least unattainable size is the largest
-            best = np.where(np.isinf(value[rows, best]), _GRID - 1, best)
+            best = np.where(np.isinf(value[rows, best]), on_failure % _GRID, best)
             low, high = u[rows, np.maximum(best - 1, 0)], u[rows, np.minimum(best + 1, _GRID - 1)]
-            if np.all(high - low < 1e-13 * np.maximum(np.abs(high), 1.0)):
+            if np.all(high - low < 1e-11):
                 break
         return np.exp(u[rows, best]), value[rows, best]
 
@@ -122,6 +147,52 @@ class Training:
             ends.append(np.where(reached, edge, np.exp(inside)))
         smallest, largest = ends
         return np.where(possible, smallest, np.nan), np.where(possible, largest, np.nan)
+
+    def least_loss(
+        self,
+        inference: Callable[[FloatArray], FloatArray],
+        total: FloatArray,
+        training: FloatArray,
+        serving: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Least loss when inference takes its part of the limits, and the size that has it.
+
+        Parameters
+        ----------
+        inference : from sizes (case, grid) to FLOP (case, grid), convex in ln(parameters).
+        total, training, serving : (case,) limits in FLOP; inf where there is none.
+
+        Returns
+        -------
+        loss, parameters : (case,); inf and the smallest size where nothing is allowed.
+
+        Notes
+        -----
+        The FLOP left for training are concave in u = ln N, so the logarithm of the training
+        tokens they pay for, and of every cap on them, is concave in u and the loss is convex in u.
+        """
+
+        def objective(u: FloatArray) -> FloatArray:
+            size = np.exp(u)
+            used = inference(size)
+            with np.errstate(invalid="ignore"):
+                left = np.minimum(total[:, None] - used, training[:, None])
+            possible = (used <= serving[:, None]) & ~(left < 0.0)
+            loss = self._loss_for(size, np.where(possible, left, 0.0))
+            return np.where(possible, loss, np.inf)
+
+        low = np.full(total.shape, np.log(self.space.parameters[0]))
+        high = np.full(total.shape, np.log(self.space.parameters[1]))
+        size, loss = self._minimum(objective, low, high, on_failure=0)
+        return loss, size
+
+    def _loss_for(self, size: FloatArray, flop: FloatArray) -> FloatArray:
+        if self.space.infinite_data:
+            return self.reached_loss(size, flop)
+        tokens = self.most_tokens(size, flop)
+        allowed = tokens > 0.0
+        loss = self.reached_loss(size, np.where(allowed, tokens, 1.0))
+        return np.where(allowed, loss, np.inf)
 
     def loss_range(self, budgets: Budgets) -> tuple[float, float] | None:
         """Lowest and highest pretraining loss that the limits allow; None if nothing is allowed."""

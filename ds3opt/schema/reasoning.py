@@ -140,16 +140,17 @@ class Reasoning(Section):
     """Fixes or bounds the one token budget of `budgets: shared`."""
     charge: Literal["expected", "budget"] = "expected"
     """expected: the tokens used on average, exactly. budget: the whole budget, DS3 (53)."""
-    steps: Literal["floor", "continuous"] = "floor"
-    """floor: whole steps. continuous: DS3's reading of real steps, only with shared budgets."""
+    steps: Literal["floor", "continuous", "as_printed"] = "floor"
+    """floor: whole steps. continuous: real steps, none below the skills a task needs. as_printed:
+    DS3's formula as it stands, with success from one step less. Both with shared budgets only."""
     prefill: bool = True
     """Charge 2 N FLOP for every prompt token, which the paper leaves out."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Reasoning:
         if self.budgets == "per_task":
-            if self.steps == "continuous":
-                raise ValueError("steps: continuous goes with budgets: shared")
+            if self.steps != "floor":
+                raise ValueError(f"steps: {self.steps} goes with budgets: shared")
             if self.token_budget is not None:
                 raise ValueError("token_budget goes with budgets: shared")
         return self

@@ -1,0 +1,352 @@
+"""One policy and one token budget for every task: DS3 eq. (53), certified in one dimension.
+
+For a token budget the least pretraining loss L* that the limits allow has a convex definition
+(`Training.least_loss`), rises with the token budget, and success falls with loss and rises with the
+budget. So on [B1, B2] no plan solves more than success(L*(B1), B2), which is branch and bound on
+a line. All budgets and all policies are searched in the same waves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.laws.capability import step_skill_success
+from ds3opt.laws.compute import attention_token_pairs
+from ds3opt.laws.search import chain_of_thought_success, expected_steps, success_by_skills
+from ds3opt.optimise.menu import checking_flop
+from ds3opt.optimise.training import Training
+from ds3opt.policies import Policy
+from ds3opt.problem import Budgets, Problem
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+ROOT_INTERVALS = 24
+MAX_WAVES = 60
+_ROUNDS = 6
+"""Fixed-point rounds for the loss where the tokens used depend on it."""
+_NUDGE = 1e-9
+"""Loss that is given away so that a plan's use, which rises with loss, stays inside its limits."""
+CHUNK = 400_000
+"""Pairs of node and task that are evaluated together."""
+
+
+@dataclass(frozen=True)
+class SharedPlan:
+    """The best plan for one limit set, and the least upper bound."""
+
+    value: float
+    upper: float
+    policy: Policy | None = None
+    token_budget: float = np.nan
+    parameters: float = np.nan
+    loss: float = np.nan
+    within_gap: tuple[float, float] = (np.nan, np.nan)
+    """Smallest and largest token budget examined whose plan is within the gap."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a task uses on average, (node,)."""
+
+    tokens: FloatArray
+    pairs: FloatArray
+    checking: FloatArray
+    output: FloatArray
+
+
+@dataclass(frozen=True)
+class _Ladder:
+    """Tasks that differ in skills only, gathered so that one running sum serves all of them."""
+
+    first: IntArray  # (rung,) one task of each kind
+    rung: IntArray  # (task,)
+    skills: IntArray  # (task,)
+
+    @staticmethod
+    def of(problem: Problem) -> _Ladder | None:
+        """The ladder of a mix; None where tasks are too scattered, or tire, to gain from it."""
+        tasks = problem.tasks
+        assert tasks is not None
+        if np.any(tasks.fatigue > 0.0) or np.any(tasks.skills < 1.0):
+            return None
+        kinds = np.stack(
+            [tasks.difficulty, tasks.directionality, tasks.tokens_per_step, tasks.max_steps]
+        )
+        _, first, rung = np.unique(kinds, axis=1, return_index=True, return_inverse=True)
+        if first.size * float(np.max(tasks.skills)) > 4.0 * len(tasks):
+            return None
+        return _Ladder(first.astype(np.intp), rung.ravel(), tasks.skills.astype(np.intp))
+
+    def success(self, step_success: FloatArray, steps: FloatArray, clamped: bool) -> FloatArray:
+        """Success of every task's chain of thought, (node, task)."""
+        by_skills = success_by_skills(
+            step_success[:, self.first], int(np.max(self.skills)), steps[:, self.first],
+            clamped=clamped,
+        )
+        return np.asarray(by_skills[:, self.rung, self.skills - 1])
+
+
+class SharedSearch:
+    """The search over one shared token budget."""
+
+    def __init__(self, problem: Problem, budgets: list[Budgets], gap: float) -> None:
+        assert problem.tasks is not None
+        self.problem, self.budgets, self.gap = problem, budgets, gap
+        self.tasks = problem.tasks
+        self.training = Training(problem.space)
+        self.caps = np.array(
+            [(b.total_flop, b.training_flop, b.inference_flop) for b in budgets]
+        ).T
+        self.weight = self.tasks.weight * self.tasks.value
+        self.ladder = _Ladder.of(problem)
+
+    # -- laws at nodes ----------------------------------------------------------------------
+
+    def steps(self, policy: Policy, budget: FloatArray) -> FloatArray:
+        """Steps of one trace of every task at token budgets, (node, task)."""
+        width = policy.samples * policy.branches * self.tasks.tokens_per_step
+        steps = budget[:, None] / width
+        if not self.problem.continuous_steps:
+            # a budget of exactly n steps must give n, whatever division rounds to
+            steps = np.floor(steps * (1.0 + 1e-12))
+        return np.minimum(steps, self.tasks.max_steps)
+
+    def _trace(self, policy: Policy, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
+        tasks, problem = self.tasks, self.problem
+        step = tasks.directionality * step_skill_success(
+            loss[:, None],
+            tasks.difficulty,
+            slope=problem.capability_slope,
+            scale=problem.capability_scale,
+            offset=problem.capability_offset,
+        )
+        return policy.level(step, np.broadcast_to(tasks.fatigue, step.shape), tasks.traits)
+
+    def success(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> FloatArray:
+        """Success of every task, (node, task); 0 where the loss is infinite."""
+        known = np.isfinite(loss)
+        advance, fatigue = self._trace(policy, np.where(known, loss, 1e3))
+        steps = self.steps(policy, budget)
+        if self.ladder is not None and policy.branches == 1:
+            trace = self.ladder.success(advance, steps, self.problem.clamped_steps)
+        else:
+            trace = np.asarray(
+                chain_of_thought_success(
+                    advance, self.tasks.skills, steps,
+                    fatigue=fatigue if np.any(fatigue) else 0.0,
+                    clamped=self.problem.clamped_steps,
+                )
+            )
+        return np.where(known[:, None], policy.answer_success(trace, self.tasks.traits), 0.0)
+
+    def use(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> Use:
+        """Mean use of a task, (node,); infinite loss means the whole budget."""
+        tasks, problem = self.tasks, self.problem
+        steps = self.steps(policy, budget)
+        width = policy.samples * policy.branches * tasks.tokens_per_step
+        used = steps
+        if not problem.charge_budget:
+            known = np.isfinite(loss)
+            advance, fatigue = self._trace(policy, np.where(known, loss, 1e3))
+            expected = expected_steps(
+                advance, tasks.skills, steps, fatigue=fatigue if np.any(fatigue) else 0.0
+            )
+            used = np.where(known[:, None], expected, steps)
+        output = width * used
+        prompts = policy.samples * tasks.prompt_tokens
+        pairs = attention_token_pairs(
+            output, tasks.prompt_tokens, branches=policy.branches, samples=policy.samples
+        )
+        everyone = np.arange(len(tasks))
+        checking = checking_flop(
+            tasks, everyone, policy, output, np.broadcast_to(prompts, output.shape), used
+        )
+        share = tasks.weight
+        tokens = output + (prompts if problem.prefill else 0.0)
+        return Use(tokens @ share, np.asarray(pairs) @ share, checking @ share, output @ share)
+
+    # -- least loss at a token budget -------------------------------------------------------
+
+    def best_loss(
+        self, policy: Policy, case: IntArray, budget: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Least loss that the limits allow at token budgets, from below, and its size, (node,)."""
+        if self.problem.charge_budget:
+            return self._least_loss(case, self.use(policy, np.full(budget.shape, np.inf), budget))
+        loss = np.full(budget.shape, self.problem.space.law.irreducible)
+        size = loss
+        for _ in range(_ROUNDS):
+            # each round's loss is a lower bound, so its use is one too, and the next loss
+            loss, size = self._least_loss(case, self.use(policy, loss, budget))
+        return loss, size
+
+    def attained(
+        self, policy: Policy, case: IntArray, budget: FloatArray, loss: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """A loss that a plan reaches within the limits, and its size; inf where none was found."""
+        if self.problem.charge_budget:
+            return self._least_loss(case, self.use(policy, np.full(budget.shape, np.inf), budget))
+        guess = loss + _NUDGE
+        for _ in range(4):
+            reached, size = self._least_loss(case, self.use(policy, guess, budget))
+            good = reached <= guess
+            if np.all(good | ~np.isfinite(guess)):
+                break
+            guess = np.where(good, guess, reached + _NUDGE)
+        return np.where(reached <= guess, reached, np.inf), size
+
+    def _least_loss(self, case: IntArray, use: Use) -> tuple[FloatArray, FloatArray]:
+        served = self.problem.tasks_served
+        total, training, serving = (cap[case] for cap in self.caps)
+        space = self.problem.space
+
+        def inference(size: FloatArray) -> FloatArray:
+            flop = 2.0 * size * use.tokens[:, None] + use.checking[:, None]
+            if space.width_per_layer or space.layers_times_width:
+                flop = flop + 2.0 * space.attention(size) * use.pairs[:, None]
+            return served * flop
+
+        return self.training.least_loss(inference, total, training, serving)
+
+    # -- the search -------------------------------------------------------------------------
+
+    def run(self) -> list[SharedPlan]:
+        """The certified best plan for every set of limits."""
+        plans = [SharedPlan(-np.inf, -np.inf) for _ in self.budgets]
+        for policy in self._policies():
+            for index, found in enumerate(self._search(policy, plans)):
+                upper = max(plans[index].upper, found.upper)
+                best = found if found.value > plans[index].value else plans[index]
+                plans[index] = SharedPlan(
+                    best.value, max(upper, best.value), best.policy, best.token_budget,
+                    best.parameters, best.loss, best.within_gap,
+                )
+        return plans
+
+    def _policies(self) -> list[Policy]:
+        return [
+            policy
+            for index, policy in enumerate(self.problem.policies)
+            if bool(np.all(self.tasks.allowed[:, index]))
+        ]
+
+    def _range(self, policy: Policy) -> tuple[float, float]:
+        tasks, problem = self.tasks, self.problem
+        width = policy.samples * policy.branches * tasks.tokens_per_step
+        low, high = problem.token_budget
+        low = max(low, float(np.min(width)))
+        longest = float(np.max(width * tasks.max_steps))
+        if problem.charge_budget:
+            most = np.minimum(self.caps[0], self.caps[2]) / problem.tasks_served
+            affordable = float(np.max(most)) / (2.0 * problem.space.parameters[0])
+            longest = min(longest, affordable)
+        return low, max(low, min(high, longest))
+
+    def _search(self, policy: Policy, known: list[SharedPlan]) -> list[SharedPlan]:
+        low, high = self._range(policy)
+        count = len(self.budgets)
+        edges = np.geomspace(low, high, ROOT_INTERVALS + 1) if high > low else np.array([low])
+        edges[0], edges[-1] = low, high
+        case = np.repeat(np.arange(count), edges.size)
+        nodes = np.tile(edges, count)
+        state = _Nodes(self, policy, np.array([plan.value for plan in known]))
+        state.add(case, nodes)
+        if high > low:
+            first = np.flatnonzero(np.arange(case.size) % edges.size < edges.size - 1)
+            left, right = first, first + 1
+            left, right, upper = state.bounded(left, right)
+            closed = np.full(count, -np.inf)
+            for _ in range(MAX_WAVES):
+                wanted = upper > state.best[state.case[left]] + self.gap
+                thin = state.budget[right] <= state.budget[left] * (1.0 + 1e-13)
+                np.maximum.at(closed, state.case[left[~wanted | thin]], upper[~wanted | thin])
+                left, right = left[wanted & ~thin], right[wanted & ~thin]
+                if left.size == 0:
+                    upper = upper[:0]
+                    break
+                middle = state.add(
+                    state.case[left], np.sqrt(state.budget[left] * state.budget[right])
+                )
+                left, right, upper = state.bounded(
+                    np.concatenate([left, middle]), np.concatenate([middle, right])
+                )
+            np.maximum.at(closed, state.case[left], upper)
+        else:
+            closed = np.full(count, -np.inf)
+        return state.plans(closed, self.gap)
+
+
+class _Nodes:
+    """Token budgets that were examined: least loss, and what the plan there solves."""
+
+    def __init__(self, search: SharedSearch, policy: Policy, best: FloatArray) -> None:
+        self.search, self.policy = search, policy
+        self.case = np.zeros(0, dtype=np.intp)
+        self.budget, self.loss = np.zeros(0), np.zeros(0)
+        self.value, self.size, self.reached = np.zeros(0), np.zeros(0), np.zeros(0)
+        self.best = best.copy()
+
+    def add(self, case: IntArray, budget: FloatArray) -> IntArray:
+        """Examine token budgets and return the indices of their nodes."""
+        search, policy = self.search, self.policy
+        loss, size = search.best_loss(policy, case, budget)
+        if search.problem.charge_budget:
+            reached = loss
+        else:
+            reached, size = search.attained(policy, case, budget, loss)
+        value = self._solved(reached, budget)
+        value = np.where(np.isfinite(reached), value, -np.inf)
+        index = np.arange(self.case.size, self.case.size + case.size)
+        self.case = np.concatenate([self.case, case])
+        self.budget = np.concatenate([self.budget, budget])
+        self.loss = np.concatenate([self.loss, loss])
+        self.size = np.concatenate([self.size, size])
+        self.reached = np.concatenate([self.reached, reached])
+        self.value = np.concatenate([self.value, value])
+        np.maximum.at(self.best, case, value)
+        return index
+
+    def _solved(self, loss: FloatArray, budget: FloatArray) -> FloatArray:
+        search = self.search
+        rows = max(1, CHUNK // len(search.tasks))
+        parts = [
+            search.success(self.policy, loss[i : i + rows], budget[i : i + rows]) @ search.weight
+            for i in range(0, loss.size, rows)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def bounded(
+        self, left: IntArray, right: IntArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        """Upper bounds of intervals between nodes, without those that no plan reaches."""
+        possible = np.isfinite(self.loss[left])
+        left, right = left[possible], right[possible]
+        top = self.budget[right]
+        if not self.search.problem.continuous_steps:
+            # the right end was examined itself: in between one step less may be in reach
+            top = top * (1.0 - 4e-12)
+        return left, right, self._solved(self.loss[left], top)
+
+    def plans(self, closed: FloatArray, gap: float) -> list[SharedPlan]:
+        """The best node of every case."""
+        plans = []
+        for index, upper in enumerate(closed):
+            mine = np.flatnonzero(self.case == index)
+            best = mine[np.argmax(self.value[mine])]
+            value = float(self.value[best])
+            if not np.isfinite(value):
+                plans.append(SharedPlan(-np.inf, float(max(upper, -np.inf))))
+                continue
+            near = self.budget[mine][self.value[mine] >= value - gap]
+            plans.append(
+                SharedPlan(
+                    value, float(max(upper, value)), self.policy, float(self.budget[best]),
+                    float(self.size[best]), float(self.reached[best]),
+                    (float(near.min()), float(near.max())),
+                )
+            )
+        return plans
