@@ -1,1 +1,1 @@
-"""The command line: the only place that prints, reads the environment or exits."""
+"""The command line: one file a command; only here is printed, exited, the environment read."""

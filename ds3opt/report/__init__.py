@@ -1,1 +1,1 @@
-"""Rows, units and formats: a solution becomes a table, JSON, CSV or markdown."""
+"""From a solution to text: typed rows once, then one small renderer for each format."""

@@ -1,0 +1,32 @@
+"""``ds3opt solve``: the optimum of a scenario."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ds3opt.cli.arguments import ScenarioArgument, Settings
+from ds3opt.cli.view import ALL_FORMATS, View, with_view
+
+
+@with_view(*ALL_FORMATS)
+def solve(
+    view: View,
+    scenario: ScenarioArgument,
+    settings: Settings = None,
+    no_frontier: Annotated[
+        bool, typer.Option("--no-frontier", help="Leave out the Pareto table.")
+    ] = False,
+) -> int:
+    """The best allocation under the limits, with its certificate and what a planner asks next."""
+    from ds3opt.cli.outcome import show_solution
+    from ds3opt.cli.progress import progress_bar
+    from ds3opt.io.loader import load_scenario
+
+    loaded = load_scenario(scenario, settings or ())
+    from ds3opt.optimise.solve import solve as optimum
+
+    with progress_bar(view.quiet) as progress:
+        solution = optimum(loaded.scenario, frontier=not no_frontier, progress=progress)
+    return show_solution(view, solution, loaded)

@@ -1,0 +1,147 @@
+"""What each class of tasks does: its tasks row by row, or one line where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ds3opt.optimise.solution import ClassOutcome, Solution, TaskAllocation
+from ds3opt.report.document import Column, Table
+from ds3opt.report.values import Interval, Value
+
+FEW = 3
+"""A class with more rows than this is summed up on one line."""
+NAMED = 3
+"""Policies that a summary names; the others are counted."""
+NOT_ATTEMPTED = "not attempted"
+
+
+def policy_words(row: TaskAllocation) -> str:
+    """The policy as a planner says it."""
+    return NOT_ATTEMPTED if row.policy is None else row.policy.words()
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the table."""
+
+    name: str
+    share: float
+    difficulty: Value
+    skills: Value
+    policy: str
+    token_budget: Value
+    token_budget_range: Value
+    expected_tokens: Value
+    accuracy: Value
+    inference_flop: float
+    alternatives: str | None = None
+
+
+def classes(solution: Solution, *, every_row: bool = False) -> Table:
+    """Policy, tokens, accuracy and share of inference of each class."""
+    outcome = {one.name: one for one in solution.classes}
+    lines: list[_Line] = []
+    for name in dict.fromkeys(row.name for row in solution.tasks):
+        rows = [row for row in solution.tasks if row.name == name]
+        if every_row or len(rows) <= FEW:
+            lines += map(_line, rows)
+        else:
+            lines.append(_summary(rows, outcome.get(name)))
+    total = sum(row.inference_flop for row in solution.tasks)
+    several = len(lines) > len({line.name for line in lines})
+    return _table(lines, total, points=several or every_row, details=every_row)
+
+
+def _line(row: TaskAllocation) -> _Line:
+    budget_range = row.token_budget_range
+    return _Line(
+        row.name,
+        row.share,
+        row.difficulty,
+        row.skills,
+        policy_words(row) + (_part(row.fraction) if row.fraction < 1 else ""),
+        row.token_budget if row.policy is not None else None,
+        Interval(*budget_range, "tokens") if budget_range else None,
+        row.expected_tokens if row.policy is not None else None,
+        row.accuracy,
+        row.inference_flop,
+        "; ".join(row.alternatives) or None,
+    )
+
+
+def _part(fraction: float) -> str:
+    return f" ({100 * fraction:.0f} % of requests)"
+
+
+def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _Line:
+    share = sum(row.share for row in rows)
+    budgets = [row.token_budget for row in rows if row.policy is not None]
+    skills = [float(row.skills) for row in rows]
+    difficulties = [row.difficulty for row in rows]
+    return _Line(
+        rows[0].name,
+        share,
+        Interval(min(difficulties), max(difficulties), "number"),
+        Interval(min(skills), max(skills), "whole"),
+        _policies(rows, share),
+        Interval(min(budgets), max(budgets), "tokens") if budgets else None,
+        None,
+        outcome.expected_tokens if outcome else _mean(rows, lambda row: row.expected_tokens),
+        outcome.accuracy if outcome else _mean(rows, lambda row: row.accuracy),
+        sum(row.inference_flop for row in rows),
+    )
+
+
+def _mean(rows: Sequence[TaskAllocation], value: Callable[[TaskAllocation], float]) -> float | None:
+    share = sum(row.share for row in rows)
+    return sum(row.share * value(row) for row in rows) / share if share else None
+
+
+def _policies(rows: Sequence[TaskAllocation], share: float) -> str:
+    parts: dict[str, float] = {}
+    for row in rows:
+        words = policy_words(row)
+        parts[words] = parts.get(words, 0.0) + row.share
+    if len(parts) == 1:
+        return next(iter(parts))
+    ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{words} ({100 * part / (share or 1):.0f} %)" for words, part in ranked[:NAMED]]
+    others = len(ranked) - NAMED
+    rest = [f"{others} other{'s' if others > 1 else ''}"] if others > 0 else []
+    return "; ".join(named + rest)
+
+
+def _table(lines: Sequence[_Line], total: float, *, points: bool, details: bool) -> Table:
+    columns: list[tuple[Column, Callable[[_Line], Value]]] = [
+        (Column("name", "class"), lambda line: line.name),
+        (Column("share", "share", "share"), lambda line: line.share),
+    ]
+    if points:
+        columns += [
+            (Column("difficulty", "difficulty", "number"), lambda line: line.difficulty),
+            (Column("skills", "skills", "whole"), lambda line: line.skills),
+        ]
+    columns += [
+        (Column("policy", "policy"), lambda line: line.policy),
+        (Column("token_budget", "token budget", "tokens"), lambda line: line.token_budget),
+        (Column("expected_tokens", "mean use", "tokens"), lambda line: line.expected_tokens),
+        (Column("accuracy", "accuracy", "percent"), lambda line: line.accuracy),
+        (
+            Column("inference_share", "of inference", "share"),
+            lambda line: line.inference_flop / total if total else None,
+        ),
+    ]
+    if details:
+        columns += [
+            (
+                Column("token_budget_range", "budgets within the gap"),
+                lambda line: line.token_budget_range,
+            ),
+            (Column("alternatives", "policies within the gap"), lambda line: line.alternatives),
+        ]
+    return Table(
+        "Classes and policies",
+        tuple(column for column, _ in columns),
+        tuple(tuple(cell(line) for _, cell in columns) for line in lines),
+    ).without_empty(keep=("name", "policy"))

@@ -1,0 +1,243 @@
+"""A solution as typed tables, in the order in which a planner reads them."""
+
+from __future__ import annotations
+
+from ds3opt.optimise.solution import Baseline, FrontierPoint, LimitUse, Solution, Status
+from ds3opt.report.document import Column, Table, table_of
+from ds3opt.report.values import Bound, Interval, Measure, Phrase, Value
+from ds3opt.report.words import (
+    achieved,
+    dimension_of,
+    is_maximised,
+    status_words,
+    words_of,
+)
+
+_ANSWER = (Column("quantity", ""), Column("value", "", "number"), Column("note", ""))
+
+
+def title(solution: Solution) -> str:
+    """Name, objective and status on one line."""
+    from ds3opt.report.words import objective_words
+
+    return f"{solution.scenario}: {objective_words(solution)}, {solution.status.value}"
+
+
+def answer(solution: Solution) -> Table:
+    """The decisions and what they reach, each with its range or its bounds."""
+    rows = _headline(solution)
+    for name, value in (
+        ("parameters", solution.parameters),
+        ("training_tokens", solution.training_tokens),
+        ("tokens_per_parameter", solution.tokens_per_parameter),
+        ("loss", solution.loss),
+        ("accuracy", solution.accuracy),
+        ("value", solution.value if solution.objective == "value" else None),
+        ("training_flop", solution.training_flop),
+        ("inference_flop", solution.inference_flop),
+        ("total_flop", solution.total_flop),
+    ):
+        if value is not None and name not in {row[0] for row in rows}:
+            rows.append((name, _measure(name, value), _note(solution, name)))
+    if solution.tasks_served:
+        rows.append(("tasks_served", Measure(solution.tasks_served, "tasks"), _horizon(solution)))
+    if solution.served_tokens:
+        rows.append(("served_tokens", Measure(solution.served_tokens, "tokens"), None))
+    named = tuple((words_of(str(name)), value, note) for name, value, note in rows)
+    return Table("Answer", _ANSWER, named, header=False)
+
+
+def _headline(solution: Solution) -> list[tuple[Value, Value, Value]]:
+    """The minimised resource or loss comes first."""
+    if is_maximised(solution.objective) or solution.certificate is None:
+        return []
+    name = solution.objective
+    return [(name, _measure(name, solution.certificate.upper), _bounds(solution))]
+
+
+def _measure(name: str, value: float) -> Measure:
+    return Measure(value, dimension_of(name))
+
+
+def _note(solution: Solution, name: str) -> Value:
+    certificate, total = solution.certificate, solution.total_flop
+    if certificate is not None and name == certificate.quantity:
+        return _bounds(solution)
+    if name in solution.ranges:
+        low, high = solution.ranges[name]
+        return Phrase("{} within the gap", (Interval(low, high, dimension_of(name)),))
+    if solution.target is not None and name == solution.target[0]:
+        return Phrase(
+            "at least {} asked" if name == "accuracy" else "at most {} asked",
+            (_measure(name, solution.target[1]),),
+        )
+    if name in {"training_flop", "inference_flop"} and total:
+        part = solution.training_flop if name == "training_flop" else solution.inference_flop
+        return Phrase("{} of the total", (Measure((part or 0.0) / total, "share"),))
+    return None
+
+
+def _bounds(solution: Solution) -> Value:
+    certificate = solution.certificate
+    assert certificate is not None
+    dimension = dimension_of(certificate.quantity)
+    bounds = Interval(certificate.lower, certificate.upper, dimension, certified=True)
+    gap = Measure(certificate.gap, gap_dimension(solution))
+    return Phrase("certified {}, gap {}", (bounds, gap))
+
+
+def gap_dimension(solution: Solution) -> str:
+    """How the certified gap is shown."""
+    certificate = solution.certificate
+    if certificate is not None and certificate.relative:
+        return "small percent"
+    return "small points" if solution.objective == "accuracy" else "number"
+
+
+def _horizon(solution: Solution) -> Value:
+    if solution.horizon_seconds is None:
+        return None
+    return Phrase("over {}", (Measure(solution.horizon_seconds, "time"),))
+
+
+def limits(solution: Solution) -> Table:
+    """Use of each limit, and what twice as much of it would bring."""
+
+    def price(use: LimitUse) -> Value:
+        if use.shadow_price_per_doubling is None:
+            return None
+        dimension = "points" if solution.objective == "accuracy" else "signed"
+        unit = "" if solution.objective == "accuracy" else f" {_unit(solution.objective)}"
+        of = " of accuracy" if solution.objective == "accuracy" else unit.rstrip()
+        return Phrase(
+            f"{{}}{of} per doubling", (Measure(use.shadow_price_per_doubling, dimension),)
+        )
+
+    def measure(use: LimitUse, value: float) -> Value:
+        return Measure(value, dimension_of(use.name, use.unit))
+
+    return table_of(
+        "Limits and shadow prices",
+        solution.limits,
+        (Column("name", "limit"), lambda use: words_of(use.name)),
+        (Column("kind", ""), lambda use: use.kind),
+        (Column("limit", "allowed", "number"), lambda use: measure(use, use.limit)),
+        (Column("used", "used", "number"), lambda use: measure(use, use.used)),
+        (Column("binding", "binding"), lambda use: use.binding),
+        (Column("shadow_price_per_doubling", "shadow price"), price),
+    ).without_empty()
+
+
+def _unit(objective: str) -> str:
+    return {"flop": "FLOP", "loss": "nats/token"}.get(dimension_of(objective), "in value")
+
+
+def baselines(solution: Solution) -> Table:
+    """What simple rules for training reach under the same limits."""
+    best = achieved(solution)
+    dimension = dimension_of(solution.objective)
+
+    def difference(baseline: Baseline) -> Value:
+        if baseline.value is None or best is None:
+            return None
+        if solution.objective == "accuracy":
+            return Measure(baseline.value - best, "points")
+        return Measure(baseline.value / best - 1.0, "change") if best else None
+
+    return table_of(
+        "Baselines under the same limits",
+        solution.baselines,
+        (Column("name", "rule"), lambda b: b.words),
+        (
+            Column(solution.objective, words_of(solution.objective), dimension),
+            lambda b: "infeasible" if b.value is None else b.value,
+        ),
+        (Column("difference", "against the optimum", "number"), difference),
+        (Column("parameters", "model size N", "parameters"), lambda b: b.parameters),
+        (Column("training_tokens", "training tokens D", "tokens"), lambda b: b.training_tokens),
+    )
+
+
+def frontier(solution: Solution, over: str | None = None, title: str | None = None) -> Table:
+    """The Pareto table: the optimum for each value of one quantity."""
+    name = over or solution.frontier_over or "limit"
+    objective = solution.objective
+    maximised = is_maximised(objective)
+    side = "upper" if maximised else "lower"
+    relative = not maximised and objective != "loss"
+    dimension = dimension_of(objective)
+
+    def gap(point: FrontierPoint) -> Value:
+        if point.objective is None or point.upper is None:
+            return None
+        width = abs(point.upper - point.objective)
+        return width / point.objective if relative and point.objective else width
+
+    def bound(point: FrontierPoint) -> Value:
+        return None if point.upper is None else Bound(point.upper, dimension, above=maximised)
+
+    def ratio(point: FrontierPoint) -> Value:
+        if point.parameters is None or point.training_tokens is None:
+            return None
+        return point.training_tokens / point.parameters
+
+    gap_shown = "small percent" if relative else "small points" if objective == "accuracy" else ""
+    return table_of(
+        title or f"Pareto table over {words_of(name)}",
+        solution.frontier,
+        (Column(key_of(name, objective), words_of(name), dimension_of(name)), lambda p: p.limit),
+        (Column(objective, words_of(objective), dimension), lambda p: p.objective),
+        (Column(f"{objective}_{side}", f"{side} bound", dimension), bound),
+        (Column("gap", "gap", gap_shown or "number"), gap),
+        (Column("parameters", "N", "parameters"), lambda p: p.parameters),
+        (Column("training_tokens", "D", "tokens"), lambda p: p.training_tokens),
+        (Column("tokens_per_parameter", "D/N", "number"), ratio),
+        (Column("expected_tokens", "tokens per task", "tokens"), lambda p: p.expected_tokens),
+        (Column("training_flop", "training", "flop"), lambda p: p.training_flop),
+        (Column("inference_flop", "inference", "flop"), lambda p: p.inference_flop),
+        (Column("status", "status"), lambda p: status_words(p.status)),
+    ).without_empty(keep=(objective, "parameters"))
+
+
+def key_of(over: str, objective: str) -> str:
+    """The varied quantity's name, kept apart from an objective of the same name."""
+    name = over.removeprefix("limits.")
+    return f"{name}_limit" if name == objective else name
+
+
+def infeasibility(solution: Solution) -> Table:
+    """Which limit cannot be kept, and what could be."""
+    why = solution.infeasibility
+    if why is None:
+        return Table("Infeasible", _ANSWER, ())
+    dimension = dimension_of(why.limit, why.unit)
+    required = "accuracy" in why.limit
+    extreme = "largest feasible" if required else "smallest feasible"
+    rows: list[tuple[Value, Value, Value]] = [
+        ("cannot be kept" if why.limit else "why", why.limit or why.message, None),
+        ("given", Measure(why.given, dimension), None),
+    ]
+    if why.smallest_feasible is not None:
+        rows.append((extreme, Measure(why.smallest_feasible, dimension), None))
+    if why.limit:
+        rows.append(("why", why.message, None))
+    return Table("No allocation is feasible", _TWO, tuple(row[:2] for row in rows), header=False)
+
+
+_TWO = (Column("quantity", ""), Column("value", ""))
+
+
+def warnings(solution: Solution) -> Table:
+    """What a planner should know before trusting the answer."""
+    return table_of(
+        "Warnings",
+        solution.warnings,
+        (Column("code", "warning"), lambda note: note.code),
+        (Column("path", "key"), lambda note: note.path),
+        (Column("message", "message"), lambda note: note.message),
+    ).without_empty()
+
+
+def is_infeasible(solution: Solution) -> bool:
+    """Whether there is no allocation to show."""
+    return solution.status is Status.INFEASIBLE

@@ -1,0 +1,188 @@
+"""A solution as plain data: what `--format json` promises to scripts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ds3opt.optimise.solution import FrontierPoint, Solution, TaskAllocation
+from ds3opt.report.rows import key_of
+from ds3opt.report.words import is_maximised
+
+SCHEMA_VERSION = 1
+
+Data = dict[str, Any]
+
+
+def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
+    """Every number of a solution under a name that says its SI unit.
+
+    Parameters
+    ----------
+    version : of ds3opt.
+    sha256 : of the scenario's text and its overrides.
+    """
+    target = solution.target
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": solution.status.code,
+        "scenario": solution.scenario,
+        "objective": solution.objective,
+        "target": None if target is None else {target[0]: target[1]},
+        "certificate": _certificate(solution),
+        "allocation": _allocation(solution),
+        "outcome": _outcome(solution),
+        "limits": [
+            {
+                "name": use.name,
+                "limit": use.limit,
+                "used": use.used,
+                "binding": bool(use.binding),
+                "shadow_price_per_doubling": use.shadow_price_per_doubling,
+                "unit": use.unit,
+                "kind": use.kind,
+            }
+            for use in solution.limits
+        ],
+        "baselines": [
+            {
+                "name": baseline.name,
+                solution.objective: baseline.value,
+                "parameters": baseline.parameters,
+                "training_tokens": _tokens(baseline.training_tokens),
+            }
+            for baseline in solution.baselines
+        ],
+        "frontier": [
+            frontier_record(point, solution.frontier_over or "limit", solution.objective)
+            for point in solution.frontier
+        ],
+        "ranges": {name: list(ends) for name, ends in solution.ranges.items()},
+        "warnings": [
+            {"code": note.code, "path": note.path, "message": note.message}
+            for note in solution.warnings
+        ],
+        "infeasibility": _infeasibility(solution),
+        "provenance": {
+            "ds3opt_version": version,
+            "scenario_sha256": sha256,
+            "loss_law": solution.loss_law,
+            "loss_law_source": solution.loss_law_source,
+        },
+    }
+
+
+def _certificate(solution: Solution) -> Data | None:
+    certificate = solution.certificate
+    if certificate is None:
+        return None
+    return {
+        f"{certificate.quantity}_lower": certificate.lower,
+        f"{certificate.quantity}_upper": certificate.upper,
+        "gap": certificate.gap,
+        "requested_gap": certificate.requested_gap,
+        "gap_is_relative": certificate.relative,
+    }
+
+
+def _tokens(training_tokens: float | None) -> float | str | None:
+    """Training tokens; data without end has a word."""
+    if training_tokens is not None and math.isinf(training_tokens):
+        return "infinite"
+    return training_tokens
+
+
+def _allocation(solution: Solution) -> Data:
+    return {
+        "parameters": solution.parameters,
+        "training_tokens": _tokens(solution.training_tokens),
+        "tokens_per_parameter": _tokens(solution.tokens_per_parameter),
+        "tasks": [_task(row) for row in solution.tasks],
+        "classes": [
+            {
+                "name": one.name,
+                "share": one.share,
+                "accuracy": one.accuracy,
+                "min_accuracy": one.min_accuracy,
+                "expected_tokens": one.expected_tokens,
+                "inference_flop": one.inference_flop,
+            }
+            for one in solution.classes
+        ],
+    }
+
+
+def _task(row: TaskAllocation) -> Data:
+    attempted = row.policy is not None
+    return {
+        "name": row.name,
+        "share": row.share,
+        "difficulty": row.difficulty,
+        "skills": row.skills,
+        "accuracy": row.accuracy,
+        "token_budget": row.token_budget if attempted else 0.0,
+        "expected_tokens": row.expected_tokens,
+        "policy": row.policy.as_dict() if row.policy is not None else None,
+        "fraction": row.fraction,
+        "steps": row.steps,
+        "inference_flop": row.inference_flop,
+        "token_budget_range": None if row.token_budget_range is None else [*row.token_budget_range],
+        "alternatives": list(row.alternatives),
+    }
+
+
+def _outcome(solution: Solution) -> Data:
+    return {
+        "accuracy": solution.accuracy,
+        "value": solution.value,
+        "loss": solution.loss,
+        "training_flop": solution.training_flop,
+        "inference_flop": solution.inference_flop,
+        "total_flop": solution.total_flop,
+        "tasks_served": solution.tasks_served,
+        "served_tokens": solution.served_tokens,
+        "expected_tokens": mean_tokens(solution),
+        "energy_joule": None,
+        "cost_usd": None,
+        "carbon_kg": None,
+        "accelerator_hours": None,
+    }
+
+
+def mean_tokens(solution: Solution) -> float | None:
+    """Tokens generated per task on average over the mix."""
+    if not solution.tasks:
+        return None
+    return math.fsum(row.share * row.expected_tokens for row in solution.tasks)
+
+
+def frontier_record(point: FrontierPoint, over: str, objective: str) -> Data:
+    """One row of a Pareto table; the bound is above what is maximised, below what is minimised."""
+    side = "upper" if is_maximised(objective) else "lower"
+    known = point.parameters is not None and point.training_tokens is not None
+    ratio = (point.training_tokens or 0.0) / (point.parameters or 1.0) if known else None
+    return {
+        key_of(over, objective): point.limit,
+        objective: point.objective,
+        f"{objective}_{side}": point.upper,
+        "parameters": point.parameters,
+        "training_tokens": _tokens(point.training_tokens),
+        "tokens_per_parameter": _tokens(ratio),
+        "expected_tokens": point.expected_tokens,
+        "training_flop": point.training_flop,
+        "inference_flop": point.inference_flop,
+        "status": point.status.code,
+    }
+
+
+def _infeasibility(solution: Solution) -> Data | None:
+    why = solution.infeasibility
+    if why is None:
+        return None
+    return {
+        "limit": why.limit,
+        "given": why.given,
+        "smallest_feasible": why.smallest_feasible,
+        "unit": why.unit,
+        "message": why.message,
+    }

@@ -1,0 +1,110 @@
+"""The words for quantities, limits and statuses: the same in every report."""
+
+from __future__ import annotations
+
+from ds3opt.optimise.solution import Solution, Status
+
+_WORDS = {
+    "accuracy": "accuracy",
+    "value": "value per task",
+    "loss": "pretraining loss",
+    "total_flop": "total FLOP",
+    "training_flop": "training FLOP",
+    "inference_flop": "inference FLOP",
+    "parameters": "model size N",
+    "training_tokens": "training tokens D",
+    "tokens_per_parameter": "tokens per parameter",
+    "expected_tokens": "tokens per task",
+}
+_DIMENSIONS = {
+    "accuracy": "percent",
+    "min_accuracy": "percent",
+    "value": "dimensionless",
+    "loss": "loss",
+    "difficulty": "loss",
+    "parameters": "parameters",
+    "tokens_per_parameter": "dimensionless",
+    "tasks": "tasks",
+    "horizon": "time",
+    "skills": "count",
+    "share": "percent",
+}
+_UNITS = {
+    "FLOP": "flop",
+    "tokens": "tokens",
+    "parameters": "parameters",
+    "J": "energy",
+    "USD": "money",
+    "kg": "carbon",
+    "s": "time",
+    "nats/token": "loss",
+}
+
+
+def leaf(path: str) -> str:
+    """The last word of a path that says what is meant, without positions, `min` and `max`.
+
+    >>> leaf("model.parameters.max"), leaf("limits.total_flop"), leaf("workload.mix[0].skills")
+    ('parameters', 'total_flop', 'skills')
+    """
+    steps = [step.split("[")[0] for step in path.replace("]", "").split(".")]
+    said = [step for step in steps if step not in {"min", "max", "from", "to"}]
+    return said[-1] if said else path
+
+
+def words_of(name: str) -> str:
+    """A quantity or a limit in words.
+
+    >>> words_of("limits.total_flop"), words_of("workload.mix[0].min_accuracy")
+    ('total FLOP', 'workload.mix[0].min_accuracy')
+    """
+    short = name.removeprefix("limits.")
+    return _WORDS.get(short, short if "." in short else short.replace("_", " "))
+
+
+def dimension_of(name: str, unit: str = "") -> str:
+    """The dimension of a quantity by its name or the path of its key, else by its unit.
+
+    >>> dimension_of("model.training_tokens.max"), dimension_of("limits.energy", "J")
+    ('tokens', 'energy')
+    """
+    last = leaf(name)
+    if last in _DIMENSIONS:
+        return _DIMENSIONS[last]
+    if last.endswith("flop"):
+        return "flop"
+    if "tokens" in last:
+        return "tokens"
+    return _UNITS.get(unit, "dimensionless")
+
+
+def status_words(status: Status) -> str:
+    """A status in one or two words, for a row of a table."""
+    return status.code.replace("_", " ")
+
+
+def objective_words(solution: Solution) -> str:
+    """What is sought, such as ``least total FLOP for an accuracy of 80.00 %``."""
+    from ds3opt.report.values import shown
+
+    name = words_of(solution.objective)
+    if solution.target is None:
+        return f"{'lowest' if solution.objective == 'loss' else 'highest'} {name}"
+    what, value = solution.target
+    article = "an" if what == "accuracy" else "a"
+    dimension = dimension_of(what)
+    precision = 3 if dimension == "percent" else 4
+    return f"least {name} for {article} {words_of(what)} of {shown(value, dimension, precision)}"
+
+
+def is_maximised(objective: str) -> bool:
+    """Whether more of the objective is better."""
+    return objective in {"accuracy", "value"}
+
+
+def achieved(solution: Solution) -> float | None:
+    """The objective of the allocation found."""
+    certificate = solution.certificate
+    if certificate is None:
+        return None
+    return certificate.lower if is_maximised(solution.objective) else certificate.upper
