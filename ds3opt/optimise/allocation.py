@@ -212,27 +212,58 @@ def envelope_height(
     hull_owner: IntArray,
     hull_cost: FloatArray,
     hull_gain: FloatArray,
+    least_slope: FloatArray,
+    most_slope: FloatArray,
 ) -> FloatArray:
-    """Height of each owner's envelope at given costs, (query,).
+    """Height of each owner's envelope at given costs, its slopes clipped to a range, (query,).
 
-    The envelope runs from the origin through its points (sorted by owner and cost) and is flat
-    beyond the last; it is 0 for an owner without points.
+    The envelope runs from the origin through its points (sorted by owner and cost). With clipped
+    slopes it is what no action need exceed to be best at some price in [least, most].
+
+    Parameters
+    ----------
+    owner, cost : (query,). hull_owner, hull_cost, hull_gain : (point,).
+    least_slope, most_slope : (query,), the same for all queries of an owner.
     """
     count = hull_owner.size
     if count == 0:
         return np.zeros(cost.shape)
+    run, rise = _steps(hull_owner, hull_cost), _steps(hull_owner, hull_gain)
+    slope = np.where(run > 0.0, rise / np.where(run > 0.0, run, 1.0), np.inf)
+    begin = np.searchsorted(hull_owner, owner, side="left")
+    end = np.searchsorted(hull_owner, owner, side="right")
+    # slopes fall along an owner's points, so those at least so steep come first
+    steep = _count_at_least(slope, hull_owner, owner, most_slope)
+    wanted = _count_at_least(slope, hull_owner, owner, least_slope)
     asks = np.repeat([0, 1], [count, cost.size])
     rank = np.lexsort(
         (asks, np.concatenate([hull_cost, cost]), np.concatenate([hull_owner, owner]))
     )
     position = np.empty(rank.size, dtype=np.intp)
     position[rank] = np.cumsum(asks[rank] == 0)
-    before = position[count:]  # points at or before the query
-    left, right = np.maximum(before - 1, 0), np.minimum(before, count - 1)
-    has_left = (before > 0) & (hull_owner[left] == owner)
-    has_right = (before < count) & (hull_owner[right] == owner)
-    x = np.where(has_left, hull_cost[left], 0.0)
-    y = np.where(has_left, hull_gain[left], 0.0)
-    run = np.where(has_right, hull_cost[right] - x, 1.0)
-    rise = np.where(has_right, hull_gain[right] - y, 0.0)
-    return np.asarray(y + np.where(run > 0.0, rise / np.where(run > 0.0, run, 1.0), 0.0) * (cost - x))
+    place = np.clip(position[count:] - begin, steep, wanted)  # points left of the query's segment
+    before = begin + place - 1
+    has_left = place > 0
+    x = np.where(has_left, hull_cost[np.maximum(before, 0)], 0.0)
+    y = np.where(has_left, hull_gain[np.maximum(before, 0)], 0.0)
+    after = np.minimum(before + 1, count - 1)
+    ahead = np.where(before + 1 < end, slope[after], 0.0)
+    behind = np.where(has_left, slope[np.maximum(before, 0)], np.inf)
+    # left of the first point kept the line has the most slope, right of the last the least
+    line = np.clip(np.where(cost < x, behind, ahead), least_slope, most_slope)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(y + np.where(cost == x, 0.0, line * (cost - x)))
+
+
+def _count_at_least(
+    slope: FloatArray, hull_owner: IntArray, owner: IntArray, bound: FloatArray
+) -> IntArray:
+    """How many of an owner's segments are at least as steep as a bound, (query,)."""
+    count = slope.size
+    asks = np.repeat([0, 1], [count, owner.size])
+    rank = np.lexsort(
+        (asks, -np.concatenate([slope, bound]), np.concatenate([hull_owner, owner]))
+    )
+    position = np.empty(rank.size, dtype=np.intp)
+    position[rank] = np.cumsum(asks[rank] == 0)
+    return np.asarray(position[count:] - np.searchsorted(hull_owner, owner, side="left"))

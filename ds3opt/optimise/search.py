@@ -28,7 +28,11 @@ ROOT_CELLS = 8
 CHUNK = 200_000
 """Actions that are examined together."""
 DEEPEST = 80
-_SIZE_GRID = np.linspace(0.0, 1.0, 17)
+_SIZE_GRID = np.linspace(0.0, 1.0, 13)
+_SIZE_ROUNDS = 3
+_PRICE_REACH = 2.0
+_PRICE_SHRINK = 0.8
+"""Actions stay for prices within a factor 1 + reach x shrink**depth of their cell's."""
 
 Progress = Callable[[str, float], None]
 
@@ -57,6 +61,9 @@ class Cells:
     size_high: FloatArray
     pairs: FloatArray  # attention token pairs per task of the parent's allocation
     checking: FloatArray  # verifier FLOP per task of the parent's allocation
+    price_low: FloatArray
+    """The actions left are complete for prices of an effective token in [price_low, price_high]."""
+    price_high: FloatArray
     upper: FloatArray
     depth: IntArray
     actions: Actions
@@ -91,7 +98,6 @@ class Search:
     training: Training = field(init=False)
     incumbents: list[Incumbent] = field(init=False)
     examined: int = 0
-    extra_weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self.training = Training(self.problem.space)
@@ -104,6 +110,7 @@ class Search:
         assert tasks is not None
         self.weight = tasks.weight
         self.worth = tasks.value
+        self.everything = first_actions(self.problem)
         self.closed = np.full(len(self.budgets), -np.inf)
 
     def run(self) -> list[Incumbent]:
@@ -128,16 +135,17 @@ class Search:
             self.examined += len(block)
             results.append(self._examine(block))
         lower = np.array([i.value for i in self.incumbents])
-        settled = self._settled([cells for cells, _, _ in results])
+        settled = self._settled([result.cells for result in results])
         children = []
-        for cells, by_size, points in results:
+        for result in results:
+            cells = result.cells
             done = cells.upper <= lower[cells.budget] + self.gap
             done |= settled[cells.budget] | (cells.depth >= DEEPEST)
             np.maximum.at(self.closed, cells.budget[done], cells.upper[done])
             left = np.flatnonzero(~done)
             if left.size:
-                children.append(self._children(cells, left, by_size[left], points))
-        return [part for child in children for part in _blocks(child)]
+                children += self._children(result, left)
+        return [part for child in children for part in _blocks(self._trimmed(child))]
 
     def _settled(self, open_cells: list[Cells]) -> NDArray[np.bool_]:
         settled = np.zeros(len(self.budgets), bool)
@@ -160,19 +168,18 @@ class Search:
     # -- cells ------------------------------------------------------------------------------
 
     def _roots(self) -> list[Cells]:
-        everything = first_actions(self.problem)
+        everything = self.everything
         irreducible = self.problem.space.law.irreducible
         blocks: list[Cells] = []
         rows: list[tuple[int, float, float]] = []
-        for index, budgets in enumerate(self.budgets):
-            span = self.training.loss_range(budgets)
-            if span is None:
-                continue
+        lowest, highest = self.training.loss_ranges(self.training_cap)
+        for index in np.flatnonzero(np.isfinite(lowest)):
+            span = (float(lowest[index]), float(highest[index]))
             low, high = (max(loss - irreducible, 1e-12) for loss in span)
             count = ROOT_CELLS if high > low else 1
             edges = irreducible + np.geomspace(low, high, count + 1)
             edges[0], edges[-1] = span
-            rows += [(index, edges[i], edges[i + 1]) for i in range(count)]
+            rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
         per_block = max(1, CHUNK // max(len(everything), 1))
         for begin in range(0, len(rows), per_block):
             part = rows[begin : begin + per_block]
@@ -185,6 +192,8 @@ class Search:
                 size_high=np.full(count, np.log(self.problem.space.parameters[1])),
                 pairs=np.zeros(count),
                 checking=np.zeros(count),
+                price_low=np.zeros(count),
+                price_high=np.full(count, np.inf),
                 upper=np.full(count, np.inf),
                 depth=np.zeros(count, dtype=np.intp),
                 actions=replace(
@@ -224,14 +233,10 @@ class Search:
 
     # -- one block of cells -----------------------------------------------------------------
 
-    def _examine(self, cells: Cells) -> tuple[Cells, NDArray[np.bool_], FloatArray]:
-        """Bound every cell and try a plan in it.
-
-        Returns the cells with their upper bounds, narrowed sizes and surviving actions, which of
-        them to halve in size rather than in loss, and where the lattice of steps decides.
-        """
+    def _examine(self, cells: Cells) -> _Examined:
+        """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
-        size = self._likely_size(cells, cells.loss_high)
+        size = self._likely_size(cells)
         values = evaluate(self.problem, actions, cells.loss_low[actions.cell])
         worth = self.worth[actions.task]
         gain = worth * values.success
@@ -245,7 +250,8 @@ class Search:
         at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
         at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
         bought, tried = spend(found, at_high), spend(found, at_low)
-        price = bought.price
+        price = np.clip(bought.price, cells.price_low, cells.price_high)
+        lost = (price != bought.price)
         value = np.where(at_low >= 0.0, tried.value, -np.inf)
         self._offer(cells, value, size, tried.price)
         nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[
@@ -263,22 +269,45 @@ class Search:
         weight = self.weight[actions.task]
         pairs = total_of(found, bought, values.pairs, weight)
         checking = total_of(found, bought, values.checking, weight)
-        cells = replace(cells, pairs=pairs, checking=checking)
+        reach = 1.0 + _PRICE_REACH * _PRICE_SHRINK**cells.depth
+        cells = replace(
+            cells,
+            pairs=pairs,
+            checking=checking,
+            price_low=np.maximum(cells.price_low, price / reach),
+            price_high=np.where(
+                price > 0.0, np.minimum(cells.price_high, price * reach), cells.price_high
+            ),
+        )
         lower = np.array([i.value for i in self.incumbents])
         open_ = cells.upper > lower[cells.budget] + self.gap
         keep = self._surviving(cells, open_, owner, values, gain, points)
-        loose = self.weight[actions.task] * worth * values.slack
-        return replace(cells, actions=actions.take(keep)), by_size, loose[keep]
+        loose = worth * values.slack
+        return _Examined(replace(cells, actions=actions.take(keep)), by_size, lost, loose[keep])
 
-    def _likely_size(self, cells: Cells, loss: FloatArray) -> FloatArray:
-        """The size in each cell that leaves most tokens, net of attention and checking."""
-        u = cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * _SIZE_GRID
+    def _likely_size(self, cells: Cells) -> FloatArray:
+        """The size in each cell that leaves most tokens at its lower loss, net of the rest."""
+        low, high = cells.size_low, cells.size_high
+        rows = np.arange(len(cells))
+        reachable = np.zeros(len(cells), bool)
+        for _ in range(_SIZE_ROUNDS):
+            u = low[:, None] + (high - low)[:, None] * _SIZE_GRID
+            net = self._net_tokens(cells, u, cells.loss_low)
+            reachable = np.any(net > -np.inf, axis=1)
+            if not np.all(reachable):
+                at_high = self._net_tokens(cells, u, cells.loss_high)
+                net = np.where(reachable[:, None], net, at_high)
+            best = np.argmax(net, axis=1)
+            low = u[rows, np.maximum(best - 1, 0)]
+            high = u[rows, np.minimum(best + 1, _SIZE_GRID.size - 1)]
+        return np.exp(u[rows, best])
+
+    def _net_tokens(self, cells: Cells, u: FloatArray, loss: FloatArray) -> FloatArray:
         size = np.exp(u)
         room = self._room(cells.budget[:, None], size, np.broadcast_to(loss[:, None], u.shape))
         extra = 2.0 * self.problem.space.attention(size) * cells.pairs[:, None]
         net = (room - extra - cells.checking[:, None]) / size
-        net = np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf)
-        return size[np.arange(len(cells)), np.argmax(net, axis=1)]
+        return np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf)
 
     def _offer(
         self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray
@@ -383,35 +412,69 @@ class Search:
             cheap[actions.cell], space.attention(cheap)[actions.cell], least=True
         )
         height = envelope_height(
-            owner, best_cost, owner[rivals][hull], worst_cost[hull], worst_gain[hull]
+            owner, best_cost, owner[rivals][hull], worst_cost[hull], worst_gain[hull],
+            cells.price_low[actions.cell], cells.price_high[actions.cell],
         )
         best_gain = gain + self.worth[actions.task] * values.slack
         return keep & (best_gain >= height * (1.0 - 1e-12))
 
-    def _children(
-        self, cells: Cells, left: IntArray, by_size: NDArray[np.bool_], loose: FloatArray
-    ) -> Cells:
-        dense = loose > 0.0
-        # the lattice is refined where its slack would keep the cell open
-        total = np.bincount(cells.actions.cell, loose, minlength=len(cells))
-        dense &= (total > 0.25 * self.gap)[cells.actions.cell]
-        dense &= (cells.depth % 2 == 1)[cells.actions.cell]
-        cells = replace(cells, actions=refined(cells.actions, dense)).take(left)
-        loss_middle = 0.5 * (cells.loss_low + cells.loss_high)
-        size_middle = 0.5 * (cells.size_low + cells.size_high)
-        twice = np.tile(np.arange(len(cells)), 2)
-        both = cells.take(twice)
-        second = np.repeat([False, True], len(cells))
-        size_cut, loss_cut = by_size[twice], ~by_size[twice]
-        both = replace(
-            both,
-            depth=both.depth + 1,
-            loss_low=np.where(loss_cut & second, loss_middle[twice], both.loss_low),
-            loss_high=np.where(loss_cut & ~second, loss_middle[twice], both.loss_high),
-            size_low=np.where(size_cut & second, size_middle[twice], both.size_low),
-            size_high=np.where(size_cut & ~second, size_middle[twice], both.size_high),
+    def _children(self, examined: _Examined, left: IntArray) -> list[Cells]:
+        """Halves of the cells that are left, with a denser lattice where its slack matters."""
+        cells = examined.cells
+        denser = cells.depth % 2 == 1
+        where = denser[cells.actions.cell] & (examined.loose > 0.1 * self.gap)
+        cells = replace(cells, actions=refined(cells.actions, where))
+        lost = examined.lost[left]
+        children = []
+        if not np.all(lost):
+            keep = left[~lost]
+            children.append(_halved(cells.take(keep), examined.by_size[keep]))
+        if np.any(lost):
+            again = left[lost]
+            children.append(_halved(self._renewed(cells.take(again)), examined.by_size[again]))
+        return children
+
+    def _renewed(self, cells: Cells) -> Cells:
+        """Cells whose price has left its range start again from all actions."""
+        count, size = len(cells), len(self.everything)
+        return replace(
+            cells,
+            price_low=np.zeros(count),
+            price_high=np.full(count, np.inf),
+            actions=replace(
+                self.everything.take(np.tile(np.arange(size), count)),
+                cell=np.repeat(np.arange(count), size),
+            ),
         )
-        return self._trimmed(both)
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """Cells with their upper bounds, narrowed sizes and surviving actions."""
+
+    cells: Cells
+    by_size: NDArray[np.bool_]
+    """Which cells to halve in size rather than in loss."""
+    lost: NDArray[np.bool_]
+    """Which cells' prices lie outside the range that their actions are complete for."""
+    loose: FloatArray  # (action,) worth of the slack
+
+
+def _halved(cells: Cells, by_size: NDArray[np.bool_]) -> Cells:
+    loss_middle = 0.5 * (cells.loss_low + cells.loss_high)
+    size_middle = 0.5 * (cells.size_low + cells.size_high)
+    twice = np.tile(np.arange(len(cells)), 2)
+    both = cells.take(twice)
+    second = np.repeat([False, True], len(cells))
+    size_cut, loss_cut = by_size[twice], ~by_size[twice]
+    return replace(
+        both,
+        depth=both.depth + 1,
+        loss_low=np.where(loss_cut & second, loss_middle[twice], both.loss_low),
+        loss_high=np.where(loss_cut & ~second, loss_middle[twice], both.loss_high),
+        size_low=np.where(size_cut & second, size_middle[twice], both.size_low),
+        size_high=np.where(size_cut & ~second, size_middle[twice], both.size_high),
+    )
 
 
 def _blocks(cells: Cells) -> list[Cells]:

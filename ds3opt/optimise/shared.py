@@ -145,6 +145,23 @@ class SharedSearch:
 
     def use(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> Use:
         """Mean use of a task, (node,); infinite loss means the whole budget."""
+        output, tokens, pairs, checking = self._use(policy, loss, budget)
+        share = self.tasks.weight
+        return Use(tokens @ share, pairs @ share, checking @ share, output @ share)
+
+    def use_of_tasks(
+        self, policy: Policy, loss: FloatArray, budget: FloatArray, parameters: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Generated tokens and inference FLOP of every task at one node, (task,)."""
+        charged = np.full(loss.shape, np.inf) if self.problem.charge_budget else loss
+        output, tokens, pairs, checking = (v[0] for v in self._use(policy, charged, budget))
+        attention = float(self.problem.space.attention(np.array(parameters)))
+        return output, 2.0 * (parameters * tokens + attention * pairs) + checking
+
+    def _use(
+        self, policy: Policy, loss: FloatArray, budget: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Output, tokens through the model, attention pairs and checking FLOP, (node, task)."""
         tasks, problem = self.tasks, self.problem
         steps = self.steps(policy, budget)
         width = policy.samples * policy.branches * tasks.tokens_per_step
@@ -157,17 +174,13 @@ class SharedSearch:
             )
             used = np.where(known[:, None], expected, steps)
         output = width * used
-        prompts = policy.samples * tasks.prompt_tokens
+        prompts = np.broadcast_to(policy.samples * tasks.prompt_tokens, output.shape)
         pairs = attention_token_pairs(
             output, tasks.prompt_tokens, branches=policy.branches, samples=policy.samples
         )
-        everyone = np.arange(len(tasks))
-        checking = checking_flop(
-            tasks, everyone, policy, output, np.broadcast_to(prompts, output.shape), used
-        )
-        share = tasks.weight
-        tokens = output + (prompts if problem.prefill else 0.0)
-        return Use(tokens @ share, np.asarray(pairs) @ share, checking @ share, output @ share)
+        checking = checking_flop(tasks, np.arange(len(tasks)), policy, output, prompts, used)
+        tokens = output + prompts if problem.prefill else output
+        return output, tokens, np.asarray(pairs), checking
 
     # -- least loss at a token budget -------------------------------------------------------
 
@@ -226,6 +239,31 @@ class SharedSearch:
                     best.parameters, best.loss, best.within_gap,
                 )
         return plans
+
+    def smallest_is_feasible(self) -> bool:
+        """Whether any policy can be served at its smallest token budget."""
+        for policy in self._policies():
+            low, _ = self._range(policy)
+            case = np.zeros(1, dtype=np.intp)
+            loss, _ = self.best_loss(policy, case, np.array([low]))
+            if np.isfinite(loss[0]):
+                return True
+        return False
+
+    def near(self, plan: SharedPlan, width: float = 0.3) -> float:
+        """The best value at token budgets near a plan's, for the first set of limits."""
+        assert plan.policy is not None
+        low, high = self._range(plan.policy)
+        centre, best = plan.token_budget, -np.inf
+        for _ in range(8):
+            grid = np.unique(np.clip(centre * np.exp(np.linspace(-width, width, 17)), low, high))
+            state = _Nodes(self, plan.policy, np.full(1, -np.inf))
+            state.add(np.zeros(grid.size, dtype=np.intp), grid)
+            at = int(np.argmax(state.value))
+            if state.value[at] > best:
+                best, centre = float(state.value[at]), float(grid[at])
+            width *= 0.3
+        return best
 
     def _policies(self) -> list[Policy]:
         return [

@@ -97,6 +97,8 @@ class LimitUse:
     unit: str
     kind: str = "at most"
     """at most, or at least."""
+    relative_cost_per_point: float | None = None
+    """For a required accuracy: relative change of the minimised resource per accuracy point."""
 
 
 @dataclass(frozen=True)

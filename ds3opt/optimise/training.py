@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 
 _GRID = 33
 _ROUNDS = 12
+_SECTIONS = 16
+_SECTION_ROUNDS = 11
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,17 @@ class Training:
         """
         best, least = self.cheapest_size(loss)
         possible = np.isfinite(least) & (least <= cap)
-        ends = []
-        for edge in self.space.parameters:
-            inside, outside = np.log(best), np.full(loss.shape, np.log(edge))
-            at_edge = self.flop(np.full(loss.shape, edge), loss)
-            reached = np.isfinite(at_edge) & (at_edge <= cap)
-            for _ in range(50):
-                middle = 0.5 * (inside + outside)
-                value = self.flop(np.exp(middle), loss)
-                good = np.isfinite(value) & (value <= cap)
-                inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
-            ends.append(np.where(reached, edge, np.exp(inside)))
-        smallest, largest = ends
-        return np.where(possible, smallest, np.nan), np.where(possible, largest, np.nan)
+        twice_loss, twice_cap = np.tile(loss, 2)[:, None], np.tile(cap, 2)[:, None]
+
+        def fits(u: FloatArray) -> NDArray[np.bool_]:
+            value = self.flop(np.exp(u), twice_loss)
+            return np.isfinite(value) & (value <= twice_cap)
+
+        inside = np.tile(np.log(best), 2)
+        outside = np.repeat(np.log(self.space.parameters), loss.size)
+        found = np.exp(_boundary(fits, inside, outside))
+        low, high = found[: loss.size], found[loss.size :]
+        return np.where(possible, low, np.nan), np.where(possible, high, np.nan)
 
     def least_loss(
         self,
@@ -178,7 +178,7 @@ class Training:
             with np.errstate(invalid="ignore"):
                 left = np.minimum(total[:, None] - used, training[:, None])
             possible = (used <= serving[:, None]) & ~(left < 0.0)
-            loss = self._loss_for(size, np.where(possible, left, 0.0))
+            loss = self.loss_for(size, np.where(possible, left, 0.0))
             return np.where(possible, loss, np.inf)
 
         low = np.full(total.shape, np.log(self.space.parameters[0]))
@@ -186,7 +186,8 @@ class Training:
         size, loss = self._minimum(objective, low, high, on_failure=0)
         return loss, size
 
-    def _loss_for(self, size: FloatArray, flop: FloatArray) -> FloatArray:
+    def loss_for(self, size: FloatArray, flop: FloatArray) -> FloatArray:
+        """Loss of a size when so much training FLOP is spent on it; inf where none is allowed."""
         if self.space.infinite_data:
             return self.reached_loss(size, flop)
         tokens = self.most_tokens(size, flop)
@@ -194,30 +195,45 @@ class Training:
         loss = self.reached_loss(size, np.where(allowed, tokens, 1.0))
         return np.where(allowed, loss, np.inf)
 
-    def loss_range(self, budgets: Budgets) -> tuple[float, float] | None:
-        """Lowest and highest pretraining loss that the limits allow; None if nothing is allowed."""
-        highest = float(self._largest_loss())
-        cap = min(budgets.total_flop, budgets.training_flop)
+    def loss_ranges(self, cap: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest pretraining loss for so much training FLOP, (case,); nan if none."""
+        highest = np.full(cap.shape, self.worst_loss())
 
-        def possible(loss: float) -> bool:
-            _, least = self.cheapest_size(np.array([loss]))
-            return bool(least[0] <= cap) and bool(np.isfinite(least[0]))
+        def reached(loss: FloatArray) -> NDArray[np.bool_]:
+            _, least = self.cheapest_size(loss.ravel())
+            least = least.reshape(loss.shape)
+            return np.isfinite(least) & (least <= cap[:, None])
 
-        if not possible(highest):
-            return None
-        low, high = self.space.law.irreducible, highest
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            if possible(middle):
-                high = middle
-            else:
-                low = middle
-        return high, highest
+        possible = reached(highest[:, None])[:, 0]
+        lowest = _boundary(reached, highest, np.full(cap.shape, self.space.law.irreducible))
+        return np.where(possible, lowest, np.nan), np.where(possible, highest, np.nan)
 
-    def _largest_loss(self) -> float:
+    def worst_loss(self) -> float:
+        """The highest loss of any allowed model: the smallest, with the fewest tokens."""
         space = self.space
         parameters = space.parameters[0]
         if space.infinite_data:
             return float(space.law.loss(parameters, np.inf))
         tokens = max(space.training_tokens[0], space.tokens_per_parameter[0] * parameters)
         return float(self.reached_loss(np.array(parameters), np.array(tokens)))
+
+
+def _boundary(
+    inside_at: Callable[[FloatArray], NDArray[np.bool_]], inside: FloatArray, outside: FloatArray
+) -> FloatArray:
+    """The last point from `inside` toward `outside` that is inside an interval, by sections.
+
+    `inside_at` takes points (case, point); `inside` is taken to be inside.
+    """
+    rows = np.arange(inside.size)
+    fraction = np.linspace(0.0, 1.0, _SECTIONS + 1)
+    for _ in range(_SECTION_ROUNDS):
+        points = inside[:, None] + (outside - inside)[:, None] * fraction
+        points[:, -1] = outside
+        good = inside_at(points)
+        good[:, 0] = True
+        last = _SECTIONS - np.argmax(good[:, ::-1], axis=1)
+        if np.all(last == _SECTIONS):
+            return outside
+        inside, outside = points[rows, last], points[rows, np.minimum(last + 1, _SECTIONS)]
+    return inside

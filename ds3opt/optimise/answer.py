@@ -1,0 +1,230 @@
+"""From a plan to its answer: what every task does, what every class reaches, what limits are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.laws.compute import inference_flop
+from ds3opt.optimise.allocation import allocate, envelope
+from ds3opt.optimise.linear_programme import Programme, best_mix
+from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions
+from ds3opt.optimise.solution import ClassOutcome, TaskAllocation
+from ds3opt.problem import Problem
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Which actions serve which part of which tasks."""
+
+    actions: Actions
+    values: Values
+    amount: FloatArray  # (action,) part of the task's requests
+    price: float
+    """Value per effective token at the margin."""
+    group_prices: FloatArray  # (class,) value per unit of a class's weighted success
+    value: float
+    used: float
+    """Effective tokens per task on average."""
+
+
+def mixed(
+    problem: Problem, actions: Actions, loss: float, parameters: float, room: float
+) -> Mix | None:
+    """The best mix of actions for a model; None where a class cannot reach what it must.
+
+    `room` is inference FLOP per task. With one limit the mix is exact over concave envelopes,
+    with required accuracies it is a linear programme.
+    """
+    tasks = problem.tasks
+    assert tasks is not None
+    values = evaluate(problem, actions, np.full(len(actions), loss), slack=False)
+    attention = problem.space.attention(np.array(parameters))
+    cost = values.effective_tokens(np.array(parameters), attention)
+    budget = room / (2.0 * parameters)
+    worth, weight = tasks.value[actions.task], tasks.weight[actions.task]
+    amount = np.zeros(len(actions))
+    least = tasks.group_min_accuracy * tasks.group_share
+    nothing = np.zeros(least.size)
+    if not np.any(least > 0.0):
+        found = allocate(actions.task, cost, worth * values.success, tasks.weight, budget)
+        amount[found.chosen[found.chosen >= 0]] = 1.0
+        if found.split_owner >= 0:
+            first = found.chosen[found.split_owner]
+            if first >= 0:
+                amount[first] = 1.0 - found.split_fraction
+            amount[found.split_action] = found.split_fraction
+        return Mix(actions, values, amount, found.price, nothing, found.value, found.used)
+    programme = _programme(problem, actions, values, cost, worth, weight, budget, least)
+    if programme is None:
+        return None
+    points, solved = programme
+    amount[points] = solved.amount
+    used = float(np.sum(weight * cost * amount))
+    return Mix(
+        actions, values, amount, float(solved.budget_prices[0]), solved.group_prices,
+        solved.value, used,
+    )
+
+
+def _programme(
+    problem: Problem,
+    actions: Actions,
+    values: Values,
+    cost: FloatArray,
+    worth: FloatArray,
+    weight: FloatArray,
+    budget: float,
+    least: FloatArray,
+) -> tuple[IntArray, Programme] | None:
+    assert problem.tasks is not None
+    points = envelope(actions.task, cost, values.success)
+    if points.size == 0:
+        return None
+    solved = best_mix(
+        actions.task[points], values.success[points], worth[points], weight[points],
+        cost[None, points], np.array([budget]), problem.tasks.group[actions.task[points]], least,
+    )
+    return None if solved is None else (points, solved)
+
+
+def task_rows(
+    problem: Problem, mix: Mix, loss: float, parameters: float, gap: float, *, detailed: bool
+) -> tuple[TaskAllocation, ...]:
+    """One row for every task, or for every part of it where its requests are split."""
+    tasks = problem.tasks
+    assert tasks is not None
+    actions, values = mix.actions, mix.values
+    choice = np.flatnonzero(mix.amount > 0.0)
+    near = _near(problem, mix, loss, parameters, gap) if detailed else {}
+    rows: list[tuple[int, float, TaskAllocation]] = []
+    flop = 2.0 * parameters * values.effective_tokens(
+        np.array(parameters), problem.space.attention(np.array(parameters))
+    )
+    served = np.zeros(len(tasks))
+    for i in choice:
+        task, policy = int(actions.task[i]), problem.policies[actions.policy[i]]
+        part = float(mix.amount[i])
+        served[task] += part
+        width = policy.samples * policy.branches * float(tasks.tokens_per_step[task])
+        prompts = policy.samples * float(tasks.prompt_tokens[task]) if problem.prefill else 0.0
+        budgets, others = near.get((task, int(actions.policy[i])), (None, ()))
+        share = float(tasks.weight[task]) * part
+        rows.append((task, -part, TaskAllocation(
+            name=tasks.group_names[tasks.group[task]],
+            difficulty=float(tasks.difficulty[task]),
+            skills=int(tasks.skills[task]),
+            share=share,
+            fraction=part,
+            policy=policy,
+            steps=float(actions.steps[i]),
+            token_budget=width * float(actions.steps[i]),
+            expected_tokens=float(values.tokens[i]) - prompts,
+            accuracy=float(values.success[i]),
+            value=float(tasks.value[task]),
+            inference_flop=problem.tasks_served * share * float(flop[i]),
+            token_budget_range=budgets,
+            alternatives=others,
+        )))
+    for task in np.flatnonzero(served < 1.0 - 1e-9):
+        part = 1.0 - float(served[task])
+        rows.append((int(task), -part, not_attempted(problem, int(task), part)))
+    return tuple(row for _, _, row in sorted(rows, key=lambda r: (r[0], r[1])))
+
+
+def not_attempted(problem: Problem, task: int, part: float) -> TaskAllocation:
+    """The row of a task, or a part of it, that gets no inference compute."""
+    tasks = problem.tasks
+    assert tasks is not None
+    return TaskAllocation(
+        name=tasks.group_names[tasks.group[task]],
+        difficulty=float(tasks.difficulty[task]),
+        skills=int(tasks.skills[task]),
+        share=float(tasks.weight[task]) * part,
+        fraction=part,
+        policy=None,
+        steps=0.0,
+        token_budget=0.0,
+        expected_tokens=0.0,
+        accuracy=0.0,
+        value=float(tasks.value[task]),
+        inference_flop=0.0,
+    )
+
+
+def _near(
+    problem: Problem, mix: Mix, loss: float, parameters: float, gap: float
+) -> dict[tuple[int, int], tuple[tuple[float, float] | None, tuple[str, ...]]]:
+    """For every task and policy chosen: token budgets and other policies within the gap.
+
+    An action instead of the chosen one costs its difference of Lagrangian value, to first order
+    in a change of one task.
+    """
+    tasks = problem.tasks
+    assert tasks is not None
+    joined = _with_menu(problem, mix.actions)
+    values = evaluate(problem, joined, np.full(len(joined), loss), slack=False)
+    cost = values.effective_tokens(
+        np.array(parameters), problem.space.attention(np.array(parameters))
+    )
+    worth = tasks.value + mix.group_prices[tasks.group]
+    score = tasks.weight[joined.task] * (worth[joined.task] * values.success - mix.price * cost)
+    best = np.zeros(len(tasks))
+    np.maximum.at(best, joined.task, score)
+    good = score >= best[joined.task] - gap
+    result = {}
+    chosen = {
+        (int(mix.actions.task[i]), int(mix.actions.policy[i]))
+        for i in np.flatnonzero(mix.amount > 0.0)
+    }
+    order = np.argsort(joined.task, kind="stable")
+    bounds = np.searchsorted(joined.task[order], np.arange(len(tasks) + 1))
+    for task, policy in chosen:
+        mine = order[bounds[task] : bounds[task + 1]]
+        mine = mine[good[mine]]
+        own = joined.steps[mine[joined.policy[mine] == policy]]
+        chosen_policy = problem.policies[policy]
+        width = chosen_policy.samples * chosen_policy.branches * tasks.tokens_per_step[task]
+        others = [problem.policies[p].words() for p in np.unique(joined.policy[mine])
+                  if p != policy]
+        span = (float(own.min() * width), float(own.max() * width)) if own.size else None
+        result[(task, policy)] = (span, tuple(others))
+    return result
+
+
+def _with_menu(problem: Problem, actions: Actions) -> Actions:
+    menu = first_actions(problem)
+    if len(menu) > 500_000:
+        menu = actions
+    return Actions.joined([replace(menu, cell=np.zeros_like(menu.cell)), actions])
+
+
+def class_outcomes(
+    problem: Problem, rows: tuple[TaskAllocation, ...]
+) -> tuple[ClassOutcome, ...]:
+    """What every class of the mix reaches."""
+    tasks = problem.tasks
+    assert tasks is not None
+    result = []
+    for index, name in enumerate(tasks.group_names):
+        mine = [row for row in rows if row.name == name]
+        share = sum(row.share for row in mine)
+        result.append(ClassOutcome(
+            name=name,
+            share=float(tasks.group_share[index]),
+            accuracy=min(1.0, sum(row.share * row.accuracy for row in mine) / share),
+            min_accuracy=float(tasks.group_min_accuracy[index]),
+            expected_tokens=sum(row.share * row.expected_tokens for row in mine) / share,
+            inference_flop=sum(row.inference_flop for row in mine),
+        ))
+    return tuple(result)
+
+
+def served_flop(parameters: float, served_tokens: float) -> float:
+    """Inference FLOP of a number of served tokens, DS3 (10) without attention."""
+    return float(inference_flop(parameters, served_tokens))

@@ -1,0 +1,122 @@
+"""Baselines: the best that a fixed rule for training data reaches, one decision fewer.
+
+On a rule such as 20 tokens per parameter the model size sets training tokens and loss, so one
+scan over sizes, closed in on its best, finds the baseline. It is a comparison, not certified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.allocation import Segments, envelope, segments, spend
+from ds3opt.optimise.local import Neighbourhood, room_for
+from ds3opt.optimise.menu import Actions, evaluate, first_actions
+from ds3opt.optimise.training import Training
+from ds3opt.problem import Problem
+
+FloatArray = NDArray[np.float64]
+
+_SIZES = 41
+_MOST_ACTIONS = 1_500_000
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """The best plan that keeps the rule."""
+
+    objective: float
+    parameters: float
+    training_tokens: float
+
+
+def best_on_rule(problem: Problem) -> RulePlan | None:
+    """The best plan of a problem whose training tokens follow from the size; None if none fits."""
+    training, space = Training(problem.space), problem.space
+    actions = first_actions(problem)
+    count = int(np.clip(_MOST_ACTIONS // max(len(actions), 1), 7, _SIZES))
+    low, high = np.log(space.parameters)
+    best: RulePlan | None = None
+    least = np.inf
+    for round_ in range(_ROUNDS):
+        sizes = np.exp(np.linspace(low, high, count))
+        tokens = training.most_tokens(sizes, np.full(count, np.inf))
+        with np.errstate(invalid="ignore"):
+            flop = training.flop_of(sizes, tokens)
+        cap = min(problem.budgets.total_flop, problem.budgets.training_flop)
+        fits = np.flatnonzero(np.isfinite(tokens) & (flop <= cap))
+        if fits.size == 0:
+            return best
+        sizes, tokens = sizes[fits], tokens[fits]
+        loss = training.reached_loss(sizes, tokens)
+        score = _scores(problem, actions, sizes, loss)
+        at = int(np.argmin(score))
+        if not np.isfinite(score[at]):
+            return best
+        if score[at] <= least:
+            least = float(score[at])
+            shown = -least if problem.target_accuracy is None else least
+            best = RulePlan(shown, float(sizes[at]), float(tokens[at]))
+        step = (high - low) / (count - 1)
+        low = max(np.log(sizes[at]) - step, np.log(space.parameters[0]))
+        high = min(np.log(sizes[at]) + step, np.log(space.parameters[1]))
+        if round_ == 0:
+            actions = Neighbourhood.around(
+                problem, problem.budgets, float(sizes[at]), float(loss[at])
+            ).actions
+    return best
+
+
+def _scores(
+    problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray
+) -> FloatArray:
+    """What is minimised at every size: minus the value, or the resource for the target."""
+    tasks = problem.tasks
+    assert tasks is not None
+    count = sizes.size
+    cell = np.repeat(np.arange(count), len(actions))
+    joined = actions.take(np.tile(np.arange(len(actions)), count))
+    values = evaluate(problem, joined, loss[cell], slack=False)
+    attention = problem.space.attention(sizes)
+    cost = values.effective_tokens(sizes[cell], attention[cell])
+    gain = tasks.value[joined.task] * values.success
+    owner = cell * len(tasks) + joined.task
+    points = envelope(owner, cost, gain)
+    found = segments(points, cell, owner, cost, gain, tasks.weight[joined.task], count)
+    room = room_for(problem, problem.budgets, sizes, loss * (1.0 + 1e-12))
+    if problem.target_accuracy is None:
+        bought = spend(found, room / (2.0 * sizes))
+        return np.where(room >= 0.0, -bought.value, np.inf)
+    return _resources(problem, found, sizes, loss, room, problem.target_accuracy)
+
+
+def _resources(
+    problem: Problem,
+    found: Segments,
+    sizes: FloatArray,
+    loss: FloatArray,
+    room: FloatArray,
+    target: float,
+) -> FloatArray:
+    gained = np.concatenate([[0.0], np.cumsum(found.gain)])
+    spent = np.concatenate([[0.0], np.cumsum(found.cost)])
+    begin, end = found.start[:-1], found.start[1:]
+    place = np.clip(
+        np.searchsorted(gained[1:], gained[begin] + target, side="left"), begin, end
+    )
+    enough = place < end
+    at = np.minimum(place, max(found.gain.size - 1, 0))
+    part = (gained[begin] + target - gained[place]) / np.where(
+        found.gain[at] > 0.0, found.gain[at], 1.0
+    )
+    tokens = spent[place] - spent[begin] + part * found.cost[at]
+    serving = 2.0 * sizes * tokens * problem.tasks_served
+    training = Training(problem.space).flop(sizes, loss * (1.0 + 1e-12))
+    fits = enough & (serving <= room * problem.tasks_served)
+    resource = {"total_flop": training + serving, "training_flop": training}.get(
+        problem.objective, serving
+    )
+    return np.where(fits, resource, np.inf)

@@ -1,0 +1,126 @@
+"""Why nothing is feasible: which limit, and the smallest value of it that can be kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from ds3opt.optimise.optimum import Found, priced_free
+from ds3opt.optimise.pretraining import best_model
+from ds3opt.optimise.search import Search
+from ds3opt.optimise.shared import SharedSearch
+from ds3opt.optimise.solution import Infeasibility
+from ds3opt.optimise.training import Training
+from ds3opt.problem import Budgets, Problem
+from ds3opt.units import format_quantity
+
+_LARGEST = 1e60
+
+
+def explain(problem: Problem, budgets: Budgets) -> Infeasibility:
+    """The limit that cannot be kept; one that alone would make the rest feasible is preferred."""
+    if not _feasible(problem, Budgets()):
+        return _without_limits(problem)
+    for name, given in budgets.items():
+        relaxed = budgets.with_limit(name, math.inf)
+        if _feasible(problem, relaxed):
+            least = _smallest(problem, budgets, name, given)
+            return Infeasibility(
+                f"limits.{name}", given, least, "FLOP",
+                f"limits.{name} of {format_quantity(given, 'flop')} is too small: the cheapest "
+                f"feasible plan needs {format_quantity(least, 'flop')}",
+            )
+    name, given = budgets.items()[0]
+    return Infeasibility(
+        f"limits.{name}", given, None, "FLOP",
+        "several limits are too small together: " + ", ".join(n for n, _ in budgets.items()),
+    )
+
+
+def _feasible(problem: Problem, budgets: Budgets) -> bool:
+    if problem.tasks is None:
+        return best_model(problem, budgets, 1e-3) is not None
+    if problem.shared_budget:
+        search = SharedSearch(problem, [budgets], 1.0)
+        return search.smallest_is_feasible()
+    cap = np.array([min(budgets.total_flop, budgets.training_flop)])
+    if np.isnan(Training(problem.space).loss_ranges(cap)[0][0]):
+        return False
+    return _short_class(problem, budgets) is None
+
+
+def _smallest(problem: Problem, budgets: Budgets, name: str, given: float) -> float:
+    low, high = given, given
+    while high < _LARGEST and not _feasible(problem, budgets.with_limit(name, high)):
+        low, high = high, high * 16.0
+    steps = 40 if np.all(_required(problem) == 0.0) else 12
+    for _ in range(steps):
+        middle = math.sqrt(low * high)
+        if _feasible(problem, budgets.with_limit(name, middle)):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _required(problem: Problem) -> np.ndarray:
+    return np.zeros(1) if problem.tasks is None else problem.tasks.group_min_accuracy
+
+
+def _short_class(problem: Problem, budgets: Budgets) -> tuple[str, float, float] | None:
+    """The first class whose required accuracy is out of reach even if all compute were its own."""
+    tasks = problem.tasks
+    assert tasks is not None
+    for index, least in enumerate(tasks.group_min_accuracy):
+        if least <= 0.0:
+            continue
+        share = float(tasks.group_share[index])
+        alone = replace(tasks, value=np.where(tasks.group == index, 1.0 / share, 0.0))
+        only = priced_free(replace(problem, tasks=alone))
+        search = Search(only, [budgets], 1e-4, targets=[float(least)])
+        (incumbent,) = search.run()
+        if incumbent.value < least:
+            return tasks.group_names[index], float(least), float(incumbent.value)
+    return None
+
+
+def _without_limits(problem: Problem) -> Infeasibility:
+    if problem.tasks is None and problem.target_loss is not None:
+        lowest = problem.space.law.irreducible
+        return Infeasibility(
+            "objective.loss", problem.target_loss, None, "nats/token",
+            f"no allowed model reaches a loss of {problem.target_loss:.4g}: the law's irreducible "
+            f"loss is {lowest:.4g}, and model.parameters and model.training_tokens bound it too",
+        )
+    if problem.tasks is not None and not problem.shared_budget:
+        short = _short_class(problem, Budgets())
+        if short is not None:
+            name, least, reached = short
+            return Infeasibility(
+                f"min_accuracy of {name}", least, max(reached, 0.0), "accuracy",
+                f"class {name} cannot reach {100 * least:.2f} %: with all compute in the world "
+                f"it reaches {100 * max(reached, 0.0):.2f} %",
+            )
+    if problem.tasks is not None and problem.shared_budget:
+        return Infeasibility(
+            "reasoning.token_budget", problem.token_budget[0], None, "tokens",
+            "no policy on offer can serve every class, or the ranges of model.parameters, "
+            "model.training_tokens and model.tokens_per_parameter contradict each other",
+        )
+    return Infeasibility(
+        "model", problem.space.parameters[0], None, "parameters",
+        "the ranges of model.parameters, model.training_tokens and model.tokens_per_parameter "
+        "contradict each other: no model keeps all three",
+    )
+
+
+def unreachable(problem: Problem, target: float, best: Found | None) -> Infeasibility:
+    """A required accuracy that nothing reaches within the other limits."""
+    reached = max(best.value, 0.0) if best is not None and best.feasible else 0.0
+    return Infeasibility(
+        "objective.accuracy", target, reached, "accuracy",
+        f"an accuracy of {100 * target:.2f} % is out of reach: the other limits, ranges and caps "
+        f"allow {100 * reached:.2f} %",
+    )

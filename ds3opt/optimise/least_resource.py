@@ -1,0 +1,89 @@
+"""Least of a resource for a required accuracy: certified sections of the resource's range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ds3opt.optimise.optimum import Found, best_plans, polished
+from ds3opt.optimise.training import Training
+from ds3opt.problem import Budgets, Problem
+
+Progress = Callable[[str, float], None]
+
+_SECTIONS = 9
+_MOST_ROUNDS = 24
+_LARGEST = 1e45
+"""FLOP beyond which an accuracy counts as out of reach."""
+
+
+@dataclass(frozen=True)
+class Least:
+    """The least budget found that reaches the target, and one that certainly does not."""
+
+    enough: float
+    too_little: float
+    found: Found | None
+    """The plan at `enough`; None where nothing reaches the target."""
+    best: Found | None = None
+    """Where nothing reaches the target: the best there is."""
+
+
+def least_budget(
+    problem: Problem,
+    budgets: Budgets,
+    resource: str,
+    target: float,
+    *,
+    progress: Progress | None = None,
+) -> Least:
+    """Bracket the least budget of a resource for which the optimum reaches `target`.
+
+    Every section asks several budgets at once whether their optimum reaches the target; a budget
+    is too little only if its upper bound is below the target, and enough only if a plan reaches
+    it. What stays undecided within the accuracy gap keeps the bracket open, and is reported.
+    """
+    gap = 0.02 * problem.resource_gap
+    cap = getattr(budgets, resource)
+    top = min(cap, _LARGEST)
+    bottom = _floor(problem, budgets, resource)
+
+    def ask(values: np.ndarray) -> list[Found]:
+        sets = [budgets.with_limit(resource, float(v)) for v in values]
+        return best_plans(problem, sets, gap, targets=[target] * len(sets))
+
+    (at_top,) = ask(np.array([top]))
+    if at_top.value < target:
+        return Least(np.inf, top, None, at_top)
+    low, high, found = min(bottom, top), top, at_top
+    for round_ in range(_MOST_ROUNDS):
+        width = np.log(high / low)
+        if width <= 0.5 * problem.resource_gap:
+            break
+        values = np.exp(np.linspace(np.log(low), np.log(high), _SECTIONS + 2)[1:-1])
+        plans = ask(values)
+        enough = [i for i, plan in enumerate(plans) if plan.value >= target]
+        little = [i for i, plan in enumerate(plans) if plan.upper < target]
+        before = (low, high)
+        if enough:
+            high, found = float(values[enough[0]]), plans[enough[0]]
+        below = [i for i in little if values[i] < high]
+        if below:
+            low = float(values[below[-1]])
+        if (low, high) == before:
+            break
+        if progress is not None:
+            progress("closing in", min(1.0, (round_ + 1) / 8))
+    final = polished(problem, budgets.with_limit(resource, high), found)
+    return Least(high, low, final if final.value >= target else found)
+
+
+def _floor(problem: Problem, budgets: Budgets, resource: str) -> float:
+    """A budget below which nothing can be trained at all."""
+    if resource == "inference_flop" or problem.space.infinite_data:
+        return 1.0
+    training = Training(problem.space)
+    _, least = training.cheapest_size(np.array([training.worst_loss()]))
+    return float(max(least[0], 1.0)) if np.isfinite(least[0]) else 1.0

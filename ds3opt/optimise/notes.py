@@ -1,0 +1,100 @@
+"""What a planner should know before trusting an answer: extrapolation, capped search, law notes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ds3opt.optimise.solution import Note, TaskAllocation
+from ds3opt.problem import Problem
+from ds3opt.units import format_quantity
+
+_LONG_TRACE = 131_072
+"""Tokens of one trace beyond which no common model has a context window to hold it."""
+
+
+def notes_for(
+    problem: Problem,
+    parameters: float,
+    training_tokens: float,
+    rows: tuple[TaskAllocation, ...] = (),
+) -> tuple[Note, ...]:
+    """Warnings about an answer, the same words wherever they are shown."""
+    notes = _extrapolations(problem, parameters, training_tokens)
+    if problem.space.law.note:
+        notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
+    notes += _about_tasks(problem, rows)
+    return tuple(notes)
+
+
+def _extrapolations(problem: Problem, parameters: float, tokens: float) -> list[Note]:
+    fitted = problem.space.law.fitted_range
+    if fitted is None:
+        return []
+    checks = [("parameters", parameters, fitted.parameters, "parameters")]
+    if math.isfinite(tokens):
+        checks.append(("training tokens", tokens, fitted.training_tokens, "tokens"))
+        ratio = tokens / parameters
+        checks.append(("tokens per parameter", ratio, fitted.tokens_per_parameter, "ratio"))
+    notes = []
+    for what, value, span, dimension in checks:
+        if span is None:
+            continue
+        low, high = span
+        if low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
+            continue
+        shown = [format_quantity(x, dimension) for x in (value, low, high)]
+        notes.append(
+            Note(
+                "extrapolation", "model.loss_law",
+                f"{what}: {shown[0]} is outside the range that {problem.space.law_name} was "
+                f"fitted on, {shown[1]} to {shown[2]}",
+            )
+        )
+    return notes
+
+
+def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note]:
+    tasks = problem.tasks
+    if tasks is None:
+        return []
+    notes = []
+    longest = 0.0
+    for row in rows:
+        if row.policy is not None:
+            parallel = row.policy.samples * row.policy.branches
+            longest = max(longest, row.token_budget / parallel)
+    if longest > _LONG_TRACE:
+        notes.append(
+            Note(
+                "long_trace", "workload.mix",
+                f"a trace of {format_quantity(longest, 'tokens')} is longer than common context "
+                "windows; cap it with max_output_tokens or model.context_tokens",
+            )
+        )
+    skipped = sum(row.share for row in rows if row.policy is None)
+    if skipped > 5e-5:
+        notes.append(
+            Note(
+                "not_attempted", "workload.mix",
+                f"{100 * skipped:.2f} % of tasks are not attempted: their compute solves more "
+                "elsewhere",
+            )
+        )
+    unoffered = {}
+    for index, policy in enumerate(problem.policies):
+        if not np.any(tasks.allowed[:, index]):
+            unoffered[policy.name] = policy
+    for name, policy in unoffered.items():
+        needs = (
+            "wrong_answers" if policy.needs_wrong_answers
+            else f"a verifier of kind {policy.needs.name.lower()}"
+        )
+        notes.append(
+            Note(
+                "policy_not_offered", "reasoning.policies",
+                f"{name} is offered to no class: none states {needs}",
+            )
+        )
+    return notes

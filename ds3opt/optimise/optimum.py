@@ -1,0 +1,153 @@
+"""The certified best plan for each of several limit sets, whichever search the scenario needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.answer import Mix, mixed
+from ds3opt.optimise.local import Neighbourhood, Point, room_for
+from ds3opt.optimise.search import Search
+from ds3opt.optimise.shared import SharedPlan, SharedSearch
+from ds3opt.problem import Budgets, Problem
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+_PRICE_ROUNDS = 8
+_LARGEST_PRICE = 1e6
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan and the bounds of the optimum."""
+
+    value: float
+    upper: float
+    parameters: float
+    loss: float
+    """The loss that the plan's training is sized for."""
+    shared: SharedPlan | None = None
+    neighbourhood: Neighbourhood | None = None
+    mix: Mix | None = None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether any plan keeps every limit."""
+        return bool(np.isfinite(self.value))
+
+
+def best_plans(
+    problem: Problem,
+    budgets: list[Budgets],
+    gap: float,
+    *,
+    targets: list[float] | None = None,
+    progress: Progress | None = None,
+) -> list[Found]:
+    """The best plan for every limit set, with its upper bound.
+
+    With `targets` a limit set is settled as soon as it is known on which side of its target the
+    optimum lies.
+    """
+    if problem.shared_budget:
+        return [
+            Found(plan.value, plan.upper, plan.parameters, plan.loss, shared=plan)
+            for plan in SharedSearch(problem, budgets, gap).run()
+        ]
+    tasks = problem.tasks
+    assert tasks is not None
+    if np.any(tasks.group_min_accuracy > 0.0):
+        return [_with_required_accuracies(problem, b, gap, progress) for b in budgets]
+    search = Search(problem, budgets, gap, targets=targets, progress=progress)
+    return [
+        Found(i.value if i.actions is not None else -np.inf, i.upper, i.parameters, i.loss)
+        for i in search.run()
+    ]
+
+
+def polished(problem: Problem, budgets: Budgets, found: Found, *, rounds: int = 9) -> Found:
+    """The best plan near a plan, with exact token budgets and its mix; never a worse one."""
+    if found.shared is not None or not found.feasible:
+        return found
+    near = Neighbourhood.around(problem, budgets, found.parameters, found.loss)
+    start = Point(-np.inf, found.parameters, found.loss)
+    value = near.values(np.array([found.loss]), np.array([found.parameters]))
+    best = replace(start, value=float(value[0]))
+    if found.mix is None:
+        best = near.climb(best, rounds=rounds)
+        near = Neighbourhood.around(problem, budgets, best.parameters, best.loss)
+    mix = _mix(problem, budgets, near, best.parameters, best.loss)
+    if mix is None or (found.mix is not None and mix.value < found.mix.value):
+        mix = found.mix
+    assert mix is not None
+    return Found(
+        mix.value, max(found.upper, mix.value), best.parameters, best.loss,
+        neighbourhood=near, mix=mix,
+    )
+
+
+def _mix(
+    problem: Problem, budgets: Budgets, near: Neighbourhood, parameters: float, loss: float
+) -> Mix | None:
+    room = room_for(problem, budgets, np.array([parameters]), np.array([loss]))
+    if room[0] < 0.0:
+        return None
+    return mixed(problem, near.actions, loss, parameters, float(room[0]))
+
+
+def _with_required_accuracies(
+    problem: Problem, budgets: Budgets, gap: float, progress: Progress | None
+) -> Found:
+    """Required accuracies enter the search as prices, which the inner linear programme sets.
+
+    For prices lambda >= 0 the optimum of the problem with worth ``value + lambda`` less
+    ``lambda x required`` bounds the optimum from above; the programme at a plan attains a value
+    from below.
+    """
+    tasks = problem.tasks
+    assert tasks is not None
+    least = tasks.group_min_accuracy * tasks.group_share
+    prices = np.zeros(least.size)
+    upper, best = np.inf, Found(-np.inf, -np.inf, np.nan, np.nan)
+    for _ in range(_PRICE_ROUNDS):
+        priced = replace(
+            problem, tasks=replace(tasks, value=tasks.value + prices[tasks.group])
+        )
+        search = Search(priced, [budgets], 0.5 * gap, progress=progress)
+        (incumbent,) = search.run()
+        if incumbent.actions is None:
+            return best
+        upper = min(upper, incumbent.upper - float(prices @ least))
+        rough = Found(incumbent.value, incumbent.upper, incumbent.parameters, incumbent.loss)
+        near = polished(priced_free(priced), budgets, rough, rounds=6)
+        around = near.neighbourhood
+        assert around is not None
+        mix = _mix(problem, budgets, around, near.parameters, near.loss)
+        if mix is None:
+            raised = np.where(least > 0.0, np.maximum(4.0 * prices, 1.0), 0.0)
+            if np.max(raised) > _LARGEST_PRICE:
+                break
+            prices = raised
+            continue
+        if mix.value > best.value:
+            best = Found(
+                mix.value, upper, near.parameters, near.loss,
+                neighbourhood=around.under(problem, budgets), mix=mix,
+            )
+        if upper - best.value <= gap:
+            break
+        prices = mix.group_prices
+    return replace(best, upper=max(upper, best.value)) if best.feasible else best
+
+
+def priced_free(problem: Problem) -> Problem:
+    """The problem without its required accuracies."""
+    tasks = problem.tasks
+    assert tasks is not None
+    return replace(
+        problem, tasks=replace(tasks, group_min_accuracy=np.zeros(tasks.group_min_accuracy.size))
+    )

@@ -1,0 +1,115 @@
+"""Actions that a user fixes by hand: a policy, a token budget, or both, for a class."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ds3opt.errors import Problem as Mistake
+from ds3opt.errors import UsageError
+from ds3opt.optimise.local import Neighbourhood
+from ds3opt.optimise.menu import Actions
+from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
+from ds3opt.problem import Problem
+
+_FORMS = {
+    "chain_of_thought": "chain_of_thought",
+    "tree_of_thought": "tree_of_thought:4",
+    "best_of_n": "best_of_n:8 (or best_of_n:8x4 over trees of 4 branches)",
+    "majority_vote": "majority_vote:9",
+}
+
+
+def parse_policy(text: str) -> Policy:
+    """A policy from its short form, such as ``best_of_n:8``.
+
+    Raises
+    ------
+    UsageError : for a name that is none, or integers that do not fit it.
+
+    >>> parse_policy("best_of_n:8x4").words()
+    'best of 8 over tree of thought, 4 branches'
+    """
+    name, _, numbers = text.partition(":")
+    if name not in _FORMS:
+        near = difflib.get_close_matches(name, _FORMS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_FORMS)}"
+        raise UsageError(Mistake(f"no policy is named {name!r}", hint=hint))
+    found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,3}))?", numbers)
+    first = int(found[1]) if found else 0
+    second = int(found[2]) if found and found[2] else 0
+    if name == "chain_of_thought" and not numbers:
+        return ChainOfThought()
+    if name == "tree_of_thought" and first >= 2 and not second:
+        return TreeOfThought(branches=first)
+    if name == "majority_vote" and 2 <= first <= 1000 and not second:
+        return MajorityVote(samples=first)
+    if name == "best_of_n" and first >= 2:
+        return BestOfN(samples=first, branches=max(second, 1))
+    raise UsageError(Mistake(f"{text!r} is not a policy", hint=f"write {_FORMS[name]}"))
+
+
+def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
+    """The problem with the policy of some classes fixed.
+
+    Raises
+    ------
+    UsageError : for an unknown class or policy, or one that the class has no verifier for.
+    """
+    tasks = problem.tasks
+    assert tasks is not None
+    variants, allowed = list(problem.policies), tasks.allowed.copy()
+    for name, text in policies.items():
+        policy, mine = parse_policy(text), _tasks_of(problem, name)
+        if policy.needs_wrong_answers and np.any(tasks.traits.spectrum[mine] < 0):
+            raise UsageError(Mistake(f"{policy.name} needs wrong_answers of class {name!r}"))
+        if policy not in variants:
+            variants.append(policy)
+            allowed = np.concatenate([allowed, np.zeros((len(tasks), 1), bool)], axis=1)
+        allowed[mine] = False
+        allowed[mine, variants.index(policy)] = True
+    return replace(problem, policies=tuple(variants), tasks=replace(tasks, allowed=allowed))
+
+
+def fixed_actions(
+    problem: Problem, parameters: float, loss: float, token_budgets: Mapping[str, float]
+) -> Actions:
+    """The actions of every task at a model; only one token budget for the classes that fix it.
+
+    Raises
+    ------
+    UsageError : for an unknown class.
+    """
+    tasks = problem.tasks
+    assert tasks is not None
+    free = np.ones(len(tasks), bool)
+    parts = []
+    for name, budget in token_budgets.items():
+        mine = _tasks_of(problem, name)
+        free &= ~mine
+        task, policy = np.nonzero(tasks.allowed & mine[:, None])
+        width = np.array([p.samples * p.branches for p in problem.policies], dtype=np.float64)
+        steps = np.floor(budget / (width[policy] * tasks.tokens_per_step[task]) * (1 + 1e-12))
+        steps = np.minimum(steps, tasks.max_steps[task])
+        some = steps >= 1.0
+        task, policy, steps = task[some], policy[some], steps[some]
+        parts.append(Actions(np.zeros_like(task), task, policy, steps, steps, steps))
+    if np.any(free):
+        near = Neighbourhood.around(problem, problem.budgets, parameters, loss).actions
+        parts.append(near.take(free[near.task]))
+    joined = Actions.joined(parts)
+    return joined.take(np.argsort(joined.task, kind="stable"))
+
+
+def _tasks_of(problem: Problem, name: str) -> np.ndarray:
+    tasks = problem.tasks
+    assert tasks is not None
+    if name not in tasks.group_names:
+        near = difflib.get_close_matches(name, tasks.group_names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(tasks.group_names)}"
+        raise UsageError(Mistake(f"no class is named {name!r}", hint=hint))
+    return np.asarray(tasks.group == tasks.group_names.index(name))

@@ -1,0 +1,150 @@
+"""Shadow prices: what more of each binding limit would bring, by moving it and moving the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ds3opt.optimise.local import Neighbourhood, Point
+from ds3opt.optimise.optimum import Found
+from ds3opt.optimise.pretraining import best_model
+from ds3opt.optimise.shared import SharedSearch
+from ds3opt.optimise.solution import LimitUse
+from ds3opt.problem import Budgets, Problem
+
+_MOVE = 0.02
+"""Relative move of a limit, to either side."""
+_TIGHT = 1e-3
+"""Relative distance from a limit at which it counts as binding."""
+
+
+@dataclass(frozen=True)
+class Cap:
+    """One limit of a scenario: where it is, what uses it, and the problem with another value."""
+
+    name: str
+    limit: float
+    used: float
+    unit: str
+    kind: str = "at most"
+
+    @property
+    def binding(self) -> bool:
+        """Whether the answer is at the limit."""
+        if self.kind == "at most":
+            return self.used >= self.limit * (1.0 - _TIGHT)
+        return self.used <= self.limit * (1.0 + _TIGHT)
+
+
+def moved(problem: Problem, budgets: Budgets, name: str, limit: float) -> tuple[Problem, Budgets]:
+    """The same problem with one limit at another value."""
+    space = problem.space
+    if name in ("total_flop", "training_flop", "inference_flop"):
+        return problem, budgets.with_limit(name, limit)
+    if name == "max_parameters":
+        space = replace(space, parameters=(min(space.parameters[0], limit), limit))
+    elif name == "min_parameters":
+        space = replace(space, parameters=(limit, max(space.parameters[1], limit)))
+    elif name == "max_training_tokens":
+        space = replace(space, training_tokens=(min(space.training_tokens[0], limit), limit))
+    elif name == "unique_tokens":
+        space = replace(space, unique_tokens=limit)
+    elif name == "max_tokens_per_parameter":
+        space = replace(
+            space, tokens_per_parameter=(min(space.tokens_per_parameter[0], limit), limit)
+        )
+    return replace(problem, space=space), budgets
+
+
+def caps_of(
+    problem: Problem,
+    budgets: Budgets,
+    parameters: float,
+    tokens: float,
+    training_flop: float,
+    inference_flop: float,
+) -> list[Cap]:
+    """Every limit of the scenario and its use."""
+    space = problem.space
+    use = {
+        "total_flop": training_flop + inference_flop,
+        "training_flop": training_flop,
+        "inference_flop": inference_flop,
+    }
+    caps = [Cap(name, limit, use[name], "FLOP") for name, limit in budgets.items()]
+    low, high = space.parameters
+    if high < 1e14:
+        caps.append(Cap("max_parameters", high, parameters, "parameters"))
+    if low > 1e5:
+        caps.append(Cap("min_parameters", low, parameters, "parameters", "at least"))
+    if space.infinite_data:
+        return caps
+    if space.training_tokens[1] < 1e18:
+        caps.append(Cap("max_training_tokens", space.training_tokens[1], tokens, "tokens"))
+    if np.isfinite(space.unique_tokens):
+        caps.append(Cap("unique_tokens", space.unique_tokens, tokens, "tokens"))
+    if np.isfinite(space.tokens_per_parameter[1]):
+        caps.append(
+            Cap("max_tokens_per_parameter", space.tokens_per_parameter[1], tokens / parameters,
+                "tokens/parameter")
+        )
+    return caps
+
+
+def limit_uses(
+    problem: Problem, budgets: Budgets, caps: list[Cap], found: Found, *, priced: bool
+) -> tuple[LimitUse, ...]:
+    """Limits with their shadow prices, the change of the objective per doubling of the limit."""
+    uses = []
+    for cap in caps:
+        price: float | None = None
+        if priced:
+            price = _price(problem, budgets, cap, found) if cap.binding else 0.0
+        uses.append(
+            LimitUse(cap.name, cap.limit, cap.used, cap.binding, price, cap.unit, cap.kind)
+        )
+    return tuple(uses)
+
+
+def _price(problem: Problem, budgets: Budgets, cap: Cap, found: Found) -> float | None:
+    values = []
+    for factor in (1.0 - _MOVE, 1.0 + _MOVE):
+        there, limits = moved(problem, budgets, cap.name, cap.limit * factor)
+        values.append(_value(there, limits, found))
+    if not np.all(np.isfinite(values)):
+        return None
+    slope = (values[1] - values[0]) / (np.log1p(_MOVE) - np.log1p(-_MOVE))
+    return float(slope * np.log(2.0))
+
+
+def _value(problem: Problem, budgets: Budgets, found: Found) -> float:
+    """The optimum near a plan under moved limits."""
+    if problem.tasks is None:
+        plan = best_model(problem, budgets, 1e-3)
+        return plan.value if plan is not None else np.inf
+    if found.shared is not None:
+        return SharedSearch(problem, [budgets], 1e-6).near(found.shared)
+    assert found.neighbourhood is not None
+    near: Neighbourhood = found.neighbourhood.under(problem, budgets)
+    best = Point(-np.inf, found.parameters, found.loss)
+    return near.climb(best, rounds=12, reach=0.08).value
+
+
+def required_accuracy_uses(problem: Problem, found: Found, reached: list[float]) -> list[LimitUse]:
+    """Required accuracies of classes as limits; the price is per doubling, like every other."""
+    tasks = problem.tasks
+    assert tasks is not None
+    uses = []
+    for index, least in enumerate(tasks.group_min_accuracy):
+        if least <= 0.0:
+            continue
+        price = 0.0
+        if found.mix is not None:
+            share = float(tasks.group_share[index])
+            price = -float(found.mix.group_prices[index]) * share * float(least) * np.log(2.0)
+        cap = Cap(f"min_accuracy of {tasks.group_names[index]}", float(least), reached[index],
+                  "accuracy", "at least")
+        uses.append(LimitUse(cap.name, cap.limit, cap.used, cap.binding, price + 0.0, cap.unit,
+                             cap.kind))
+    return uses

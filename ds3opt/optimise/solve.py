@@ -1,0 +1,419 @@
+"""From a scenario to its solution: which search answers it, and what stands beside the answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ds3opt.errors import UsageError
+from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
+from ds3opt.optimise.baseline import best_on_rule
+from ds3opt.optimise.infeasible import explain, unreachable
+from ds3opt.optimise.least_resource import least_budget
+from ds3opt.optimise.local import Neighbourhood, Point, room_for
+from ds3opt.optimise.notes import notes_for
+from ds3opt.optimise.optimum import Found, best_plans, polished
+from ds3opt.optimise.overrides import fixed_actions, with_policies
+from ds3opt.optimise.pretraining import PretrainingPlan, best_model
+from ds3opt.optimise.prices import caps_of, limit_uses, required_accuracy_uses
+from ds3opt.optimise.shared_rows import shared_rows
+from ds3opt.optimise.solution import (
+    Baseline,
+    Certificate,
+    FrontierPoint,
+    LimitUse,
+    Solution,
+    Status,
+    TaskAllocation,
+)
+from ds3opt.optimise.training import Training
+from ds3opt.problem import Budgets, Problem, compile_problem
+from ds3opt.schema import Scenario
+from ds3opt.schema.scenario import Frontier
+
+Progress = Callable[[str, float], None]
+
+_BASELINES = (
+    ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
+    ("tokens_per_parameter_20", "20 tokens per parameter"),
+)
+_ACCURACY = ("accuracy", "value")
+
+
+def solve(
+    scenario: Scenario,
+    *,
+    frontier: bool = True,
+    details: bool = True,
+    progress: Progress | None = None,
+) -> Solution:
+    """The certified optimum of a scenario.
+
+    Parameters
+    ----------
+    frontier : also solve the scenario's frontier, where it states one.
+    details : also baselines, shadow prices and the ranges of decisions within the gap.
+    progress : called with a stage and the fraction of it that is done.
+    """
+    problem = compile_problem(scenario)
+    if problem.tasks is None:
+        solution = _of_loss(problem, details)
+    elif problem.objective in _ACCURACY:
+        solution = _of_accuracy(problem, details, progress)
+    else:
+        solution = _of_resource(problem, details, progress)
+    if frontier and scenario.frontier is not None:
+        points = _frontier(problem, scenario.frontier, progress)
+        solution = replace(solution, frontier_over=scenario.frontier.over, frontier=points)
+    return replace(solution, horizon_seconds=scenario.workload.horizon)
+
+
+def evaluate(
+    scenario: Scenario,
+    parameters: float,
+    training_tokens: float | None,
+    *,
+    policies: Mapping[str, str] | None = None,
+    token_budgets: Mapping[str, float] | None = None,
+) -> Solution:
+    """Score a given model under a scenario; what is not given is chosen as well as possible.
+
+    Parameters
+    ----------
+    parameters : model size. training_tokens : None where the scenario's data is infinite.
+    policies : policy per class, such as ``best_of_n:8``. token_budgets : tokens per task and class.
+
+    Raises
+    ------
+    UsageError : for a class or a policy that the scenario does not have.
+    """
+    problem = compile_problem(scenario)
+    given = training_tokens if training_tokens is not None else math.inf
+    space = replace(
+        problem.space,
+        parameters=(parameters, parameters),
+        training_tokens=(given, given),
+        tokens_per_parameter=(0.0, math.inf),
+    )
+    problem = replace(problem, space=space)
+    training = Training(space)
+    n, d = np.array([parameters]), np.array([given])
+    loss = float(training.reached_loss(n, d)[0])
+    spent = float(training.flop_of(n, d)[0])
+    if problem.tasks is None:
+        plan = PretrainingPlan(
+            loss, loss, parameters, given, loss, spent,
+            2.0 * parameters * problem.served_tokens,
+        )
+        solution = _loss_solution(replace(problem, objective="loss"), plan, details=False)
+        return replace(solution, status=Status.EVALUATED, certificate=None)
+    room = room_for(problem, problem.budgets, n, np.array([loss * (1.0 + 1e-12)]))
+    if room[0] < 0.0:
+        return _nothing(problem, problem.budgets)
+    problem = with_policies(problem, policies or {})
+    if problem.shared_budget:
+        return _evaluate_shared(problem, token_budgets or {})
+    actions = fixed_actions(problem, parameters, loss, token_budgets or {})
+    mix = mixed(problem, actions, loss, parameters, float(room[0]))
+    if mix is None:
+        return _nothing(problem, problem.budgets)
+    near = Neighbourhood(problem, problem.budgets, actions)
+    found = Found(mix.value, mix.value, parameters, loss, neighbourhood=near, mix=mix)
+    solution = _answer(problem, problem.budgets, found, details=False)
+    return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> Solution:
+    if token_budgets:
+        least, most = min(token_budgets.values()), max(token_budgets.values())
+        if least != most:
+            raise UsageError("budgets: shared has one token budget for all classes")
+        problem = replace(problem, token_budget=(least, most))
+    (found,) = best_plans(problem, [problem.budgets], problem.gap)
+    if not found.feasible:
+        return _nothing(problem, problem.budgets)
+    solution = _answer(problem, problem.budgets, found, details=False)
+    return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+# -- objectives -----------------------------------------------------------------------------
+
+
+def _of_accuracy(problem: Problem, details: bool, progress: Progress | None) -> Solution:
+    (rough,) = best_plans(problem, [problem.budgets], problem.gap, progress=progress)
+    if not rough.feasible:
+        return _nothing(problem, problem.budgets)
+    found = polished(problem, problem.budgets, rough)
+    solution = _answer(problem, problem.budgets, found, details=details)
+    gap = found.upper - found.value
+    status = Status.OPTIMAL if gap <= problem.gap * (1 + 1e-9) else Status.NOT_CONVERGED
+    certificate = Certificate(problem.objective, found.value, found.upper, problem.gap, False)
+    solution = replace(solution, status=status, certificate=certificate)
+    return replace(solution, baselines=_baselines(problem)) if details else solution
+
+
+def _of_resource(problem: Problem, details: bool, progress: Progress | None) -> Solution:
+    target = problem.target_accuracy
+    assert target is not None
+    least = least_budget(problem, problem.budgets, problem.objective, target, progress=progress)
+    if least.found is None:
+        return replace(
+            _empty(problem), status=Status.INFEASIBLE,
+            infeasibility=unreachable(problem, target, least.best),
+        )
+    budgets = problem.budgets.with_limit(problem.objective, least.enough)
+    solution = _answer(problem, budgets, least.found, details=details)
+    used = {"training_flop": solution.training_flop, "inference_flop": solution.inference_flop}
+    spent = used.get(problem.objective, solution.total_flop)
+    assert spent is not None
+    upper = min(least.enough, spent) if spent > 0 else least.enough
+    certificate = Certificate(
+        problem.objective, min(least.too_little, upper), upper, problem.resource_gap, True
+    )
+    status = (
+        Status.OPTIMAL if certificate.gap <= problem.resource_gap else Status.NOT_CONVERGED
+    )
+    own = {name for name, _ in problem.budgets.items()}
+    limits = tuple(
+        use for use in solution.limits if use.name != problem.objective or use.name in own
+    )
+    solution = replace(
+        solution, status=status, certificate=certificate,
+        limits=(*_target_use(solution, target), *limits),
+    )
+    return replace(solution, baselines=_baselines(problem)) if details else solution
+
+
+def _target_use(solution: Solution, target: float) -> tuple[LimitUse, ...]:
+    """The required accuracy as a limit; its price is the resource's change per accuracy point."""
+    price = None
+    for use in solution.limits:
+        if use.name == solution.objective and use.shadow_price_per_doubling:
+            per_e_fold = use.shadow_price_per_doubling / math.log(2.0)
+            price = 0.01 / per_e_fold if per_e_fold > 0 else None
+    assert solution.accuracy is not None
+    return (
+        LimitUse("accuracy", target, solution.accuracy, True, None, "accuracy", "at least",
+                 relative_cost_per_point=price),
+    )
+
+
+def _of_loss(problem: Problem, details: bool) -> Solution:
+    gap = 10.0 * problem.gap if problem.objective == "loss" else problem.resource_gap
+    plan = best_model(problem, problem.budgets, gap)
+    if plan is None:
+        return _nothing(problem, problem.budgets)
+    return _loss_solution(problem, plan, details=details)
+
+
+def _loss_solution(problem: Problem, plan: PretrainingPlan, *, details: bool) -> Solution:
+    caps = caps_of(
+        problem, problem.budgets, plan.parameters, plan.training_tokens, plan.training_flop,
+        plan.inference_flop,
+    )
+    found = Found(plan.value, plan.value, plan.parameters, plan.loss)
+    relative = problem.objective != "loss"
+    ranges = {}
+    if details and np.all(np.isfinite(plan.within)):
+        ranges["parameters"] = plan.within
+    return replace(
+        _empty(problem),
+        status=Status.OPTIMAL,
+        certificate=Certificate(
+            problem.objective, plan.lower, plan.value,
+            problem.resource_gap if relative else problem.gap, relative,
+        ),
+        parameters=plan.parameters,
+        training_tokens=plan.training_tokens,
+        loss=plan.loss,
+        training_flop=plan.training_flop,
+        inference_flop=plan.inference_flop,
+        limits=limit_uses(problem, problem.budgets, caps, found, priced=details),
+        ranges=ranges,
+        baselines=_loss_baselines(problem) if details else (),
+        warnings=notes_for(problem, plan.parameters, plan.training_tokens),
+    )
+
+
+# -- the answer -----------------------------------------------------------------------------
+
+
+def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) -> Solution:
+    training = Training(problem.space)
+    if found.shared is not None:
+        tokens, flop, rows = shared_rows(problem, budgets, found.shared)
+        loss = found.loss
+    else:
+        assert found.mix is not None
+        size = np.array([found.parameters])
+        tokens = float(training.tokens(size, np.array([found.loss]))[0])
+        tokens = math.inf if problem.space.infinite_data else tokens
+        flop = float(training.flop_of(size, np.array([tokens]))[0])
+        loss = float(training.reached_loss(size, np.array([tokens]))[0])
+        rows = task_rows(
+            problem, found.mix, found.loss, found.parameters, problem.gap, detailed=details
+        )
+    inference = sum(row.inference_flop for row in rows)
+    classes = class_outcomes(problem, rows)
+    caps = caps_of(problem, budgets, found.parameters, tokens, flop, inference)
+    uses = limit_uses(problem, budgets, caps, found, priced=details)
+    uses += tuple(required_accuracy_uses(problem, found, [c.accuracy for c in classes]))
+    return replace(
+        _empty(problem),
+        status=Status.OPTIMAL,
+        parameters=found.parameters,
+        training_tokens=tokens,
+        loss=loss,
+        accuracy=min(1.0, sum(row.share * row.accuracy for row in rows)),
+        value=sum(row.share * row.accuracy * row.value for row in rows),
+        training_flop=flop,
+        inference_flop=inference,
+        tasks=rows,
+        classes=classes,
+        limits=uses,
+        ranges=_ranges(problem, found) if details else {},
+        warnings=notes_for(problem, found.parameters, tokens, rows),
+    )
+
+
+def _ranges(problem: Problem, found: Found) -> dict[str, tuple[float, float]]:
+    gap = problem.gap
+    if found.shared is not None:
+        return {"token_budget": found.shared.within_gap}
+    assert found.neighbourhood is not None
+    return found.neighbourhood.ranges(Point(found.value, found.parameters, found.loss), gap)
+
+
+def _empty(problem: Problem) -> Solution:
+    target = None
+    if problem.target_accuracy is not None:
+        target = ("accuracy", problem.target_accuracy)
+    elif problem.target_loss is not None:
+        target = ("loss", problem.target_loss)
+    return Solution(
+        scenario=problem.name,
+        objective=problem.objective,
+        target=target,
+        status=Status.INFEASIBLE,
+        tasks_served=problem.tasks_served,
+        served_tokens=problem.served_tokens,
+        loss_law=problem.space.law_name,
+        loss_law_source=problem.space.law.source,
+    )
+
+
+def _nothing(problem: Problem, budgets: Budgets) -> Solution:
+    return replace(_empty(problem), infeasibility=explain(problem, budgets))
+
+
+# -- baselines and frontier -----------------------------------------------------------------
+
+
+def _restricted(problem: Problem, name: str) -> Problem:
+    if name == "training_optimal_ratio":
+        space = replace(problem.space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
+    else:
+        space = replace(problem.space, tokens_per_parameter=(20.0, 20.0))
+    return replace(problem, space=space)
+
+
+def _baselines(problem: Problem) -> tuple[Baseline, ...]:
+    if problem.space.infinite_data:
+        return ()
+    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in _BASELINES)
+
+
+def _baseline(problem: Problem, name: str, words: str) -> Baseline:
+    if not problem.shared_budget:
+        plan = best_on_rule(problem)
+        if plan is None:
+            return Baseline(name, words, None, None, None)
+        return Baseline(name, words, plan.objective, plan.parameters, plan.training_tokens)
+    if problem.target_accuracy is not None:
+        least = least_budget(
+            problem, problem.budgets, problem.objective, problem.target_accuracy
+        )
+        found, value = least.found, least.enough
+    else:
+        (found,) = best_plans(problem, [problem.budgets], problem.gap)
+        value = found.value
+    if found is None or not found.feasible:
+        return Baseline(name, words, None, None, None)
+    size = np.array([found.parameters])
+    tokens = Training(problem.space).tokens(size, np.array([found.loss * (1.0 + 1e-12)]))
+    return Baseline(name, words, value, found.parameters, float(tokens[0]))
+
+
+def _loss_baselines(problem: Problem) -> tuple[Baseline, ...]:
+    result = []
+    for name, words in _BASELINES:
+        if problem.space.infinite_data:
+            continue
+        there = _restricted(problem, name)
+        plan = best_model(there, there.budgets, there.resource_gap)
+        if plan is None:
+            result.append(Baseline(name, words, None, None, None))
+        else:
+            result.append(
+                Baseline(name, words, plan.value, plan.parameters, plan.training_tokens)
+            )
+    return tuple(result)
+
+
+def _frontier(
+    problem: Problem, frontier: Frontier, progress: Progress | None
+) -> tuple[FrontierPoint, ...]:
+    limits = np.geomspace(frontier.from_, frontier.to, frontier.points)
+    limits[0], limits[-1] = frontier.from_, frontier.to
+    sets = [problem.budgets.with_limit(frontier.over, float(x)) for x in limits]
+    if problem.tasks is not None and problem.objective in _ACCURACY:
+        plans = best_plans(problem, sets, problem.gap, progress=progress)
+        return tuple(
+            _point(problem, limit, budgets, plan)
+            for limit, budgets, plan in zip(limits, sets, plans, strict=True)
+        )
+    points = []
+    for limit, budgets in zip(limits, sets, strict=True):
+        there = replace(problem, budgets=budgets)
+        solved = (
+            _of_loss(there, False) if problem.tasks is None else _of_resource(there, False, None)
+        )
+        points.append(_point_of(float(limit), solved))
+        if progress is not None:
+            progress("frontier", len(points) / limits.size)
+    return tuple(points)
+
+
+def _point(problem: Problem, limit: float, budgets: Budgets, found: Found) -> FrontierPoint:
+    if not found.feasible:
+        return FrontierPoint(float(limit), Status.INFEASIBLE, *[None] * 7)
+    found = polished(problem, budgets, found, rounds=4)
+    solved = _answer(problem, budgets, found, details=False)
+    converged = found.upper - found.value <= problem.gap * (1 + 1e-9)
+    solved = replace(
+        solved,
+        status=Status.OPTIMAL if converged else Status.NOT_CONVERGED,
+        certificate=Certificate(problem.objective, found.value, found.upper, problem.gap, False),
+    )
+    return _point_of(float(limit), solved)
+
+
+def _point_of(limit: float, solved: Solution) -> FrontierPoint:
+    if solved.status is Status.INFEASIBLE or solved.certificate is None:
+        return FrontierPoint(limit, Status.INFEASIBLE, *[None] * 7)
+    maximised = solved.objective in _ACCURACY
+    low, high = solved.certificate.lower, solved.certificate.upper
+    return FrontierPoint(
+        limit, solved.status, low if maximised else high, high if maximised else low,
+        solved.parameters, solved.training_tokens, solved.training_flop, solved.inference_flop,
+        _mean_tokens(solved.tasks) if solved.tasks else None,
+    )
+
+
+def _mean_tokens(rows: tuple[TaskAllocation, ...]) -> float:
+    return sum(row.share * row.expected_tokens for row in rows)
+
+
