@@ -18,7 +18,10 @@ IntArray = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of all owners' concave envelopes, by cell and then by falling slope."""
+    """The segments of all owners' concave envelopes, by cell and then by falling slope.
+
+    Segments that a required accuracy needs come first in their cell, whatever their slope.
+    """
 
     cell: IntArray  # (segment,)
     owner: IntArray  # (segment,)
@@ -28,6 +31,10 @@ class Segments:
     cost: FloatArray  # (segment,) weight x cost of the whole segment
     gain: FloatArray  # (segment,) weight x gain of the whole segment
     start: IntArray  # (cell + 1,) where each cell's segments begin
+    part: FloatArray  # (segment,) part of the envelope's segment that this one is
+    needed: FloatArray  # (cell,) cost that required accuracies take; inf where out of reach
+    margin: FloatArray  # (cell, group) gain per cost at which a requirement is met, else inf
+    lack: FloatArray  # (cell, group) weighted success that a group falls short of at most
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,9 @@ def segments(
     gain: FloatArray,
     weight: FloatArray,
     cells: int,
+    required: Required | None = None,
 ) -> Segments:
-    """Segments of envelopes that `envelope` found.
+    """Segments of envelopes that `envelope` found, those that requirements need first.
 
     Parameters
     ----------
@@ -109,7 +117,7 @@ def segments(
     of_cell = cell[points]
     order = np.lexsort((-slope, of_cell))
     heavy = weight[points]
-    return Segments(
+    found = Segments(
         of_cell[order],
         own[order],
         points[order],
@@ -118,6 +126,76 @@ def segments(
         (heavy * run)[order],
         (heavy * rise)[order],
         np.searchsorted(of_cell[order], np.arange(cells + 1)).astype(np.intp),
+        np.ones(order.size),
+        np.zeros(cells),
+        np.zeros((cells, 0)),
+        np.zeros((cells, 0)),
+    )
+    return found if required is None else _required_first(found, required, cells)
+
+
+@dataclass(frozen=True)
+class Required:
+    """Least weighted success of groups of tasks."""
+
+    group: IntArray  # (action,)
+    worth: FloatArray  # (group,) gain of one success; the same for all tasks of a group
+    least: FloatArray  # (group,) weighted success; 0 where nothing is required
+
+    @property
+    def needy(self) -> NDArray[np.bool_]:
+        """Which groups have a requirement."""
+        return np.asarray(self.least > 0.0)
+
+
+def _required_first(found: Segments, required: Required, cells: int) -> Segments:
+    """Move the cheapest way to every requirement to the front of each cell's segments.
+
+    A group's cheapest way to a success is down its own segments in the order of their slopes; the
+    segment in which the requirement is met is cut in two.
+    """
+    count, groups = found.cell.size, required.least.size
+    group = required.group[found.action]
+    key = found.cell * groups + group
+    worth = required.worth[group]
+    success = found.gain / np.where(worth > 0.0, worth, 1.0)
+    order = np.lexsort((-found.slope, key))
+    total = np.cumsum(success[order])
+    first = np.concatenate([[True], np.diff(key[order]) != 0]) if count else np.zeros(0, bool)
+    # running totals only grow, so the last group start seen is the largest
+    base = np.maximum.accumulate(np.where(first, total - success[order], 0.0))
+    before = np.empty(count)
+    before[order] = total - success[order] - base
+    with np.errstate(divide="ignore", invalid="ignore"):
+        forced = np.clip((required.least[group] - before) / success, 0.0, 1.0)
+    forced = np.where(required.least[group] > 0.0, np.nan_to_num(forced), 0.0)
+    reached = np.bincount(key, success, minlength=cells * groups).reshape(cells, groups)
+    lack = np.maximum(required.least * (1.0 - 1e-12) - reached, 0.0)
+    margin = np.full(cells * groups, np.inf)
+    np.minimum.at(margin, key[forced > 0.0], found.slope[forced > 0.0])
+    needed = np.bincount(found.cell, forced * found.cost, minlength=cells)
+    needed = np.where(np.any(lack > 0.0, axis=1), np.inf, needed)
+    parts = np.concatenate([forced, 1.0 - forced])
+    index = np.tile(np.arange(count), 2)
+    late = np.repeat([False, True], count)
+    kept = parts > 0.0
+    parts, index, late = parts[kept], index[kept], late[kept]
+    slope = found.slope[index]
+    rank = np.lexsort((-slope, late, found.cell[index]))
+    parts, index = parts[rank], index[rank]
+    return Segments(
+        found.cell[index],
+        found.owner[index],
+        found.action[index],
+        found.before[index],
+        found.slope[index],
+        found.cost[index] * parts,
+        found.gain[index] * parts,
+        np.searchsorted(found.cell[index], np.arange(cells + 1)).astype(np.intp),
+        parts,
+        needed,
+        margin.reshape(cells, groups),
+        lack,
     )
 
 
@@ -126,6 +204,7 @@ class Spending:
     """What a budget buys in every cell; arrays over cells."""
 
     value: FloatArray
+    """-inf where a requirement is out of reach."""
     price: FloatArray
     """Value per unit of budget at the margin; 0 where the budget is not exhausted."""
     place: IntArray
@@ -139,7 +218,8 @@ def spend(found: Segments, budget: FloatArray) -> Spending:
     begin, end = found.start[:-1], found.start[1:]
     if found.slope.size == 0:
         nothing = np.zeros(budget.shape)
-        return Spending(nothing, nothing, begin, nothing)
+        short = np.where(found.needed > 0.0, -np.inf, 0.0)
+        return Spending(short, nothing, begin, nothing)
     spent = np.concatenate([[0.0], np.cumsum(found.cost)])
     earned = np.concatenate([[0.0], np.cumsum(found.gain)])
     base = spent[begin]
@@ -151,6 +231,7 @@ def spend(found: Segments, budget: FloatArray) -> Spending:
     with np.errstate(divide="ignore", invalid="ignore"):
         fraction = np.where(partial, np.minimum(left / found.cost[at], 1.0), 0.0)
     value = earned[place] - earned[begin] + fraction * found.gain[at]
+    value = np.where(found.needed > budget * (1.0 + 1e-12), -np.inf, value)
     return Spending(value, np.where(partial, found.slope[at], 0.0), place, fraction)
 
 
@@ -159,7 +240,7 @@ def total_of(found: Segments, bought: Spending, amount: FloatArray, weight: Floa
     if found.slope.size == 0:
         return np.zeros(bought.value.shape)
     rise = amount[found.action] - np.where(found.before >= 0, amount[found.before], 0.0)
-    rise = rise * weight[found.action]
+    rise = rise * weight[found.action] * found.part
     sums = np.concatenate([[0.0], np.cumsum(rise)])
     at = np.minimum(bought.place, rise.size - 1)
     return np.asarray(sums[bought.place] - sums[found.start[:-1]] + bought.fraction * rise[at])

@@ -15,6 +15,8 @@ Progress = Callable[[str, float], None]
 
 _SECTIONS = 9
 _MOST_ROUNDS = 24
+_COARSE = 3e-3
+"""Accuracy gap of a round per unit of ln(bracket)."""
 _LARGEST = 1e45
 """FLOP beyond which an accuracy counts as out of reach."""
 
@@ -45,16 +47,16 @@ def least_budget(
     is too little only if its upper bound is below the target, and enough only if a plan reaches
     it. What stays undecided within the accuracy gap keeps the bracket open, and is reported.
     """
-    gap = 0.02 * problem.resource_gap
+    finest = 0.02 * problem.resource_gap
     cap = getattr(budgets, resource)
     top = min(cap, _LARGEST)
     bottom = _floor(problem, budgets, resource)
 
-    def ask(values: np.ndarray) -> list[Found]:
+    def ask(values: np.ndarray, gap: float) -> list[Found]:
         sets = [budgets.with_limit(resource, float(v)) for v in values]
         return best_plans(problem, sets, gap, targets=[target] * len(sets))
 
-    (at_top,) = ask(np.array([top]))
+    (at_top,) = ask(np.array([top]), finest)
     if at_top.value < target:
         return Least(np.inf, top, None, at_top)
     low, high, found = min(bottom, top), top, at_top
@@ -63,7 +65,9 @@ def least_budget(
         if width <= 0.5 * problem.resource_gap:
             break
         values = np.exp(np.linspace(np.log(low), np.log(high), _SECTIONS + 2)[1:-1])
-        plans = ask(values)
+        # what a coarse gap leaves undecided stays inside the bracket for the next round
+        gap = max(finest, min(_COARSE * float(width), 1e-2))
+        plans = ask(values, gap)
         enough = [i for i, plan in enumerate(plans) if plan.value >= target]
         little = [i for i, plan in enumerate(plans) if plan.upper < target]
         before = (low, high)
@@ -72,7 +76,7 @@ def least_budget(
         below = [i for i in little if values[i] < high]
         if below:
             low = float(values[below[-1]])
-        if (low, high) == before:
+        if (low, high) == before and gap == finest:
             break
         if progress is not None:
             progress("closing in", min(1.0, (round_ + 1) / 8))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ds3opt.optimise.allocation import envelope, segments, spend
 from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
+from ds3opt.optimise.search import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 
@@ -71,7 +72,12 @@ class Neighbourhood:
         gain = tasks.value[joined.task] * values.success
         owner = cell * len(tasks) + joined.task
         points = envelope(owner, cost, gain)
-        found = segments(points, cell, owner, cost, gain, tasks.weight[joined.task], count)
+        needs = requirement(problem)
+        if needs is not None:
+            needs = replace(needs, group=tasks.group[joined.task])
+        found = segments(
+            points, cell, owner, cost, gain, tasks.weight[joined.task], count, needs
+        )
         with np.errstate(invalid="ignore"):
             bought = spend(found, room / (2.0 * parameters))
         return np.where(room >= 0.0, bought.value, -np.inf)
@@ -142,7 +148,10 @@ class Neighbourhood:
 def room_for(
     problem: Problem, budgets: Budgets, parameters: FloatArray, loss: FloatArray
 ) -> FloatArray:
-    """Inference FLOP per task that training to a loss leaves; -1 where training is too dear."""
+    """Inference FLOP per task that training to a loss leaves; -1 where training is too dear.
+
+    A part in 1e12 is kept back, so that rounding never carries a plan over a limit.
+    """
     spent = Training(problem.space).flop(parameters, loss)
     with np.errstate(invalid="ignore"):
         left = (budgets.total_flop - spent) / problem.tasks_served
@@ -150,4 +159,4 @@ def room_for(
         np.where(np.isnan(left), np.inf, left), budgets.inference_flop / problem.tasks_served
     )
     possible = spent <= min(budgets.total_flop, budgets.training_flop)
-    return np.where(possible, np.maximum(room, 0.0), -1.0)
+    return np.where(possible, np.maximum(room, 0.0) * (1.0 - 1e-12), -1.0)

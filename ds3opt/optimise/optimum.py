@@ -17,8 +17,6 @@ from ds3opt.problem import Budgets, Problem
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
-_PRICE_ROUNDS = 8
-_LARGEST_PRICE = 1e6
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,6 @@ def best_plans(
             Found(plan.value, plan.upper, plan.parameters, plan.loss, shared=plan)
             for plan in SharedSearch(problem, budgets, gap).run()
         ]
-    tasks = problem.tasks
-    assert tasks is not None
-    if np.any(tasks.group_min_accuracy > 0.0):
-        return [_with_required_accuracies(problem, b, gap, progress) for b in budgets]
     search = Search(problem, budgets, gap, targets=targets, progress=progress)
     return [
         Found(i.value if i.actions is not None else -np.inf, i.upper, i.parameters, i.loss)
@@ -99,52 +93,7 @@ def _mix(
     return mixed(problem, near.actions, loss, parameters, float(room[0]))
 
 
-def _with_required_accuracies(
-    problem: Problem, budgets: Budgets, gap: float, progress: Progress | None
-) -> Found:
-    """Required accuracies enter the search as prices, which the inner linear programme sets.
-
-    For prices lambda >= 0 the optimum of the problem with worth ``value + lambda`` less
-    ``lambda x required`` bounds the optimum from above; the programme at a plan attains a value
-    from below.
-    """
-    tasks = problem.tasks
-    assert tasks is not None
-    least = tasks.group_min_accuracy * tasks.group_share
-    prices = np.zeros(least.size)
-    upper, best = np.inf, Found(-np.inf, -np.inf, np.nan, np.nan)
-    for _ in range(_PRICE_ROUNDS):
-        priced = replace(
-            problem, tasks=replace(tasks, value=tasks.value + prices[tasks.group])
-        )
-        search = Search(priced, [budgets], 0.5 * gap, progress=progress)
-        (incumbent,) = search.run()
-        if incumbent.actions is None:
-            return best
-        upper = min(upper, incumbent.upper - float(prices @ least))
-        rough = Found(incumbent.value, incumbent.upper, incumbent.parameters, incumbent.loss)
-        near = polished(priced_free(priced), budgets, rough, rounds=6)
-        around = near.neighbourhood
-        assert around is not None
-        mix = _mix(problem, budgets, around, near.parameters, near.loss)
-        if mix is None:
-            raised = np.where(least > 0.0, np.maximum(4.0 * prices, 1.0), 0.0)
-            if np.max(raised) > _LARGEST_PRICE:
-                break
-            prices = raised
-            continue
-        if mix.value > best.value:
-            best = Found(
-                mix.value, upper, near.parameters, near.loss,
-                neighbourhood=around.under(problem, budgets), mix=mix,
-            )
-        if upper - best.value <= gap:
-            break
-        prices = mix.group_prices
-    return replace(best, upper=max(upper, best.value)) if best.feasible else best
-
-
-def priced_free(problem: Problem) -> Problem:
+def without_requirements(problem: Problem) -> Problem:
     """The problem without its required accuracies."""
     tasks = problem.tasks
     assert tasks is not None

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.allocation import envelope, envelope_height, segments, spend, total_of
+from ds3opt.optimise.allocation import (
+    Required,
+    Segments,
+    envelope,
+    envelope_height,
+    segments,
+    spend,
+    total_of,
+)
 from ds3opt.optimise.bounds import interval_bounds
 from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions, refined
 from ds3opt.optimise.training import Training
@@ -110,6 +118,8 @@ class Search:
         assert tasks is not None
         self.weight = tasks.weight
         self.worth = tasks.value
+        self.groups = tasks.group
+        self.requirement = requirement(self.problem)
         self.everything = first_actions(self.problem)
         self.closed = np.full(len(self.budgets), -np.inf)
 
@@ -126,7 +136,9 @@ class Search:
         for incumbent, closed, still in zip(
             self.incumbents, self.closed, open_upper, strict=True
         ):
-            incumbent.upper = float(max(incumbent.value, closed, still))
+            # solving everything is a bound too
+            bound = min(float(max(closed, still)), float(self.weight @ self.worth))
+            incumbent.upper = max(incumbent.value, bound)
         return self.incumbents
 
     def _wave(self, blocks: list[Cells]) -> list[Cells]:
@@ -140,7 +152,8 @@ class Search:
         for result in results:
             cells = result.cells
             done = cells.upper <= lower[cells.budget] + self.gap
-            done |= settled[cells.budget] | (cells.depth >= DEEPEST)
+            # gains are never negative, so a negative bound means that nothing is feasible
+            done |= settled[cells.budget] | (cells.depth >= DEEPEST) | (cells.upper < 0.0)
             np.maximum.at(self.closed, cells.budget[done], cells.upper[done])
             left = np.flatnonzero(~done)
             if left.size:
@@ -245,20 +258,22 @@ class Search:
         cost = values.effective_tokens(size[actions.cell], attention[actions.cell])
         points = envelope(owner, cost, gain)
         found = segments(
-            points, actions.cell, owner, cost, gain, self.weight[actions.task], count
+            points, actions.cell, owner, cost, gain, self.weight[actions.task], count,
+            self._required(actions),
         )
         at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
         at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
         bought, tried = spend(found, at_high), spend(found, at_low)
-        price = np.clip(bought.price, cells.price_low, cells.price_high)
-        lost = (price != bought.price)
+        wanted, extra = self._prices(found, bought.price, at_high)
+        price = np.clip(wanted, cells.price_low, cells.price_high)
+        lost = price != wanted
         value = np.where(at_low >= 0.0, tried.value, -np.inf)
         self._offer(cells, value, size, tried.price)
         nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[
             :, None
         ] * np.linspace(0.0, 1.0, NODES)
         nodes[:, -1] = cells.size_high
-        phi = self._lagrangian(cells, owner, values, gain, nodes, price)
+        phi = self._lagrangian(cells, owner, values, gain, nodes, price, extra)
         bound = interval_bounds(
             self.training, cells.loss_high, nodes, phi, price,
             self.total_cap[cells.budget], self.inference_cap[cells.budget],
@@ -323,6 +338,34 @@ class Search:
                 incumbent.price = float(price[best])
                 incumbent.actions = cells.actions.in_cell(int(best))
 
+    def _required(self, actions: Actions) -> Required | None:
+        if self.requirement is None:
+            return None
+        return replace(self.requirement, group=self.groups[actions.task])
+
+    def _prices(
+        self, found: Segments, price: FloatArray, budget: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Prices of an effective token, and of a required success of every group, per cell.
+
+        Any prices give a bound. These are the dual values of the cell's allocation; where the
+        requirements cannot be met they are large enough to show it.
+        """
+        if self.requirement is None:
+            return price, np.zeros((price.size, 0))
+        total = float(self.weight @ self.worth)
+        needed, short = found.needed, np.any(found.lack > 0.0, axis=1)
+        over = np.isfinite(needed) & (needed > budget)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steep = 10.0 * total / np.maximum(needed - budget, 1e-9 * needed)
+            price = np.where(over, np.maximum(steep, price), price)
+            price = np.where(short, 0.0, price)
+            extra = self.requirement.worth * (price[:, None] / found.margin - 1.0)
+            extra = np.where(np.isfinite(found.margin), np.maximum(extra, 0.0), 0.0)
+            lacking = 10.0 * total / np.where(found.lack > 0.0, found.lack, 1.0)
+        extra = np.where(short[:, None], np.where(found.lack > 0.0, lacking, 0.0), extra)
+        return price, np.nan_to_num(extra)
+
     def _lagrangian(
         self,
         cells: Cells,
@@ -331,6 +374,7 @@ class Search:
         gain: FloatArray,
         nodes: FloatArray,
         price: FloatArray,
+        extra: FloatArray,
     ) -> FloatArray:
         """Phi at every node, (cell, node)."""
         actions, count = cells.actions, len(cells)
@@ -340,6 +384,9 @@ class Search:
         starts = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0]))
         weight, of_cell = self.weight[actions.task[starts]], actions.cell[starts]
         best_gain = gain + self.worth[actions.task] * values.slack
+        if extra.size:
+            group = self.groups[actions.task]
+            best_gain = best_gain + extra[actions.cell, group] * (values.success + values.slack)
         of_action = price[actions.cell]
         size = np.exp(nodes)
         attention = self.problem.space.attention(size)
@@ -349,6 +396,8 @@ class Search:
             )
             best = np.maximum.reduceat(best_gain - of_action * cost, starts)
             phi[:, node] = np.bincount(of_cell, weight * np.maximum(best, 0.0), minlength=count)
+        if extra.size and self.requirement is not None:
+            phi -= (extra @ self.requirement.least)[:, None]
         return phi
 
     def _narrowed(
@@ -370,10 +419,15 @@ class Search:
         size_low = np.where(some, nodes[rows, first], cells.size_low)
         size_high = np.where(some, nodes[rows, last + 1], cells.size_high)
         # at the reference size the price is exact: what is above its value there is due to size
-        from_size = upper - reference
-        from_loss = reference - np.where(np.isfinite(value), value, 0.0)
+        known = np.isfinite(reference)
+        from_size = np.where(known, upper - reference, 0.0)
+        from_loss = np.where(known, reference, 0.0) - np.where(np.isfinite(value), value, 0.0)
         wide = size_high - size_low > 1e-9
         by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
+        # where nothing is feasible yet, the wider side, in relative terms
+        reducible = cells.loss_low - self.problem.space.law.irreducible
+        loss_width = (cells.loss_high - cells.loss_low) / np.maximum(reducible, 1e-12)
+        by_size |= wide & ~known & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
         by_size |= wide & thin
         return replace(cells, size_low=size_low, size_high=size_high, upper=upper), by_size
@@ -413,10 +467,18 @@ class Search:
         )
         height = envelope_height(
             owner, best_cost, owner[rivals][hull], worst_cost[hull], worst_gain[hull],
-            cells.price_low[actions.cell], cells.price_high[actions.cell],
+            *self._price_range(cells, actions),
         )
         best_gain = gain + self.worth[actions.task] * values.slack
         return keep & (best_gain >= height * (1.0 - 1e-12))
+
+    def _price_range(self, cells: Cells, actions: Actions) -> tuple[FloatArray, FloatArray]:
+        """Prices for which each action must stay; all prices where its class has a requirement."""
+        low, high = cells.price_low[actions.cell], cells.price_high[actions.cell]
+        if self.requirement is None:
+            return low, high
+        needy = self.requirement.needy[self.groups[actions.task]]
+        return np.where(needy, 0.0, low), np.where(needy, np.inf, high)
 
     def _children(self, examined: _Examined, left: IntArray) -> list[Cells]:
         """Halves of the cells that are left, with a denser lattice where its slack matters."""
@@ -446,6 +508,17 @@ class Search:
                 cell=np.repeat(np.arange(count), size),
             ),
         )
+
+
+def requirement(problem: Problem) -> Required | None:
+    """The required accuracies of a problem's classes; None where there are none."""
+    tasks = problem.tasks
+    assert tasks is not None
+    if not np.any(tasks.group_min_accuracy > 0.0):
+        return None
+    worth = np.zeros(tasks.group_share.size)
+    worth[tasks.group] = tasks.value
+    return Required(tasks.group, worth, tasks.group_min_accuracy * tasks.group_share)
 
 
 @dataclass(frozen=True)

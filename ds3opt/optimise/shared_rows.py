@@ -46,5 +46,8 @@ def shared_rows(
     size = np.array([plan.parameters])
     if problem.space.infinite_data:
         return math.inf, 0.0, rows
-    tokens = training.tokens(size, loss * (1.0 + 1e-15))
+    # the loss was found within the limits; its inverse may round to just beyond them
+    left = min(budgets.total_flop - sum(row.inference_flop for row in rows), budgets.training_flop)
+    tokens = training.tokens(size, loss * (1.0 + 1e-14))
+    tokens = np.minimum(tokens, training.most_tokens(size, np.array([left])))
     return float(tokens[0]), float(training.flop_of(size, tokens)[0]), rows

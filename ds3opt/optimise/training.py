@@ -44,7 +44,8 @@ class Training:
         low, high = space.training_tokens
         least, most = space.tokens_per_parameter
         needed = np.maximum(needed, np.maximum(low, least * parameters))
-        return np.where(needed <= np.minimum(high, most * parameters) * (1 + 1e-12), needed, np.inf)
+        cap = np.minimum(high, most * parameters)
+        return np.where(needed <= cap * (1.0 + 1e-12), np.minimum(needed, cap), np.inf)
 
     def most_tokens(self, parameters: FloatArray, flop: FloatArray) -> FloatArray:
         """Most allowed training tokens for so much training FLOP; nan where none are allowed."""
