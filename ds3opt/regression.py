@@ -165,7 +165,7 @@ def _tasks(expected: Data, actual: Data) -> Iterator[Drift]:
         if len([other for other in {**old, **new} if other[0] == task[0]]) > 1:
             path += f"(difficulty {task[1]:.6g}, {task[2]} skills)"
         if task not in old or task not in new:
-            before, after = ("present" if task in side else None for side in (old, new))
+            before, after = ["present" if task in side else None for side in (old, new)]
             yield Drift(path, before, after, "the tasks must be the same")
         else:
             yield from _task(path, old[task], new[task])
@@ -190,7 +190,8 @@ def _task(path: str, old: list[Data], new: list[Data]) -> Iterator[Drift]:
     if names[0] != names[1]:
         share = max(sum(row.get("share", 0.0) for row in rows) for rows in (old, new))
         if share >= NEGLIGIBLE_SHARE and not _exchangeable(names, old, new):
-            yield Drift(f"{path}.policy", *names, "is not among the policies within the gap")
+            reason = "is not among the policies within the gap"
+            yield Drift(f"{path}.policy", names[0], names[1], reason)
         return
     key = "token_budget"
     ranges = [row.get("token_budget_range") for row in (first, second)]

@@ -7,6 +7,14 @@ from typing import Annotated
 import typer
 
 from ds3opt.cli import streams
+from ds3opt.cli.check import check
+from ds3opt.cli.diff import diff
+from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.laws import laws
+from ds3opt.cli.new import new
+from ds3opt.cli.pareto import pareto
+from ds3opt.cli.scenarios import scenarios
+from ds3opt.cli.schema import schema
 from ds3opt.cli.solve import solve
 
 app = typer.Typer(
@@ -37,4 +45,16 @@ def _ds3opt(
     pass
 
 
-app.command()(solve)
+_COMMANDS = (
+    (solve, "The best allocation of a scenario."),
+    (pareto, "The optimum over a range of a limit or any key."),
+    (evaluate, "What a given model reaches."),
+    (check, "Compare with results kept as expected."),
+    (diff, "Two scenarios or results, side by side."),
+    (new, "A scenario to start from."),
+    (schema, "JSON Schema of a scenario, for editors."),
+)
+for _command, _words in _COMMANDS:
+    app.command(short_help=_words)(_command)
+app.add_typer(scenarios, name="scenarios")
+app.add_typer(laws, name="laws")

@@ -78,7 +78,7 @@ class View:
 
 
 def _options(formats: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
-    form: Any = Literal[formats]  # type: ignore[valid-type]
+    form: Any = Literal[formats]
     colors = Literal["auto", "always", "never"]
     option = typer.Option
     return {

@@ -104,14 +104,16 @@ def limits(solution: Solution) -> Table:
     """Use of each limit, and what twice as much of it would bring."""
 
     def price(use: LimitUse) -> Value:
-        if use.shadow_price_per_doubling is None:
-            return None
-        dimension = "points" if solution.objective == "accuracy" else "signed"
-        unit = "" if solution.objective == "accuracy" else f" {_unit(solution.objective)}"
-        of = " of accuracy" if solution.objective == "accuracy" else unit.rstrip()
-        return Phrase(
-            f"{{}}{of} per doubling", (Measure(use.shadow_price_per_doubling, dimension),)
-        )
+        if use.relative_cost_per_point is not None:
+            cost = Measure(use.relative_cost_per_point, "change")
+            return Phrase(f"{{}} {words_of(solution.objective)} per point of accuracy", (cost,))
+        doubling = use.shadow_price_per_doubling
+        if not doubling:
+            return "none" if doubling == 0.0 else None
+        if solution.objective == "accuracy":
+            return Phrase("{} of accuracy per doubling", (Measure(doubling, "points"),))
+        unit = {"flop": "FLOP", "loss": "nats/token"}.get(dimension_of(solution.objective), "value")
+        return Phrase(f"{{}} {unit} per doubling", (Measure(doubling, "signed"),))
 
     def measure(use: LimitUse, value: float) -> Value:
         return Measure(value, dimension_of(use.name, use.unit))
@@ -126,10 +128,6 @@ def limits(solution: Solution) -> Table:
         (Column("binding", "binding"), lambda use: use.binding),
         (Column("shadow_price_per_doubling", "shadow price"), price),
     ).without_empty()
-
-
-def _unit(objective: str) -> str:
-    return {"flop": "FLOP", "loss": "nats/token"}.get(dimension_of(objective), "in value")
 
 
 def baselines(solution: Solution) -> Table:

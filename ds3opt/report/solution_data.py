@@ -39,6 +39,7 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
                 "used": use.used,
                 "binding": bool(use.binding),
                 "shadow_price_per_doubling": use.shadow_price_per_doubling,
+                "relative_cost_per_point": use.relative_cost_per_point,
                 "unit": use.unit,
                 "kind": use.kind,
             }

@@ -111,16 +111,18 @@ def _interval(interval: Interval, precision: int) -> str:
         else _number(end, interval.dimension, precision)
         for end, above in ((interval.low, False), (interval.high, True))
     )
-    number, _, unit = low.partition(" ")
     if low == high and not interval.certified:
         return low
-    return f"{number} to {high}" if high.partition(" ")[2] == unit else f"{low} to {high}"
+    first, last = low.split(" "), high.split(" ")
+    while len(first) == len(last) > 1 and first[-1] == last[-1]:
+        first, last = first[:-1], last[:-1]
+    return f"{' '.join(first)} to {high}"
 
 
 def _bound(bound: Bound, precision: int) -> str:
     if not math.isfinite(bound.value):
         return _number(bound.value, bound.dimension, precision)
-    exact = Decimal(repr(float(bound.value)))
+    exact = Decimal(f"{bound.value:.12g}")  # without the noise of the last digits
     rounding = ROUND_CEILING if bound.above else ROUND_FLOOR
     if bound.dimension == "percent":
         step = Decimal(1).scaleb(1 - precision)

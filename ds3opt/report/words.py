@@ -38,6 +38,7 @@ _UNITS = {
     "kg": "carbon",
     "s": "time",
     "nats/token": "loss",
+    "accuracy": "percent",
 }
 
 
@@ -63,11 +64,13 @@ def words_of(name: str) -> str:
 
 
 def dimension_of(name: str, unit: str = "") -> str:
-    """The dimension of a quantity by its name or the path of its key, else by its unit.
+    """The dimension of a quantity: by its unit where that is known, else by its name or path.
 
-    >>> dimension_of("model.training_tokens.max"), dimension_of("limits.energy", "J")
-    ('tokens', 'energy')
+    >>> dimension_of("model.training_tokens.max"), dimension_of("min_accuracy of code", "accuracy")
+    ('tokens', 'percent')
     """
+    if unit in _UNITS:
+        return _UNITS[unit]
     last = leaf(name)
     if last in _DIMENSIONS:
         return _DIMENSIONS[last]

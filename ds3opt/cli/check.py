@@ -1,0 +1,192 @@
+"""``ds3opt check``: whether scenarios still give the results kept beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ds3opt.cli.view import View, with_view
+from ds3opt.errors import ExitCode, Location, Problem, UsageError
+
+if TYPE_CHECKING:
+    from ds3opt.cli.progress import Callback
+    from ds3opt.regression import Drift
+    from ds3opt.report.document import Document
+
+SUFFIX = ".expected.json"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One scenario and how it differs from what was expected."""
+
+    name: str
+    path: Path
+    drifts: tuple[Drift, ...]
+    state: str
+    """as expected, drifted, or what became of the expected file."""
+
+
+@with_view("table", "json", "github", "markdown", without=("verbose",))
+def check(
+    view: View,
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]...",
+            help="Files or shipped scenarios; without any, every shipped one that has results.",
+        ),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Keep the present results as the expected ones.")
+    ] = False,
+) -> int:
+    """Solve scenarios and compare with the results kept beside them; exit 1 on any drift."""
+    from ds3opt.cli.progress import progress_bar
+
+    paths = _paths(scenarios)
+    if not update:
+        _refuse_without_results(paths)
+    with progress_bar(view.quiet) as progress:
+        checked = [
+            _checked(name, path, update, _part(progress, index, len(paths)))
+            for index, (name, path) in enumerate(paths.items())
+        ]
+    if view.format == "github":
+        view.emit_text(_annotations(checked))
+    else:
+        view.emit(_document(checked))
+    drifted = any(one.drifts for one in checked) and not update
+    return ExitCode.DRIFT if drifted else ExitCode.DONE
+
+
+def _paths(scenarios: list[str] | None) -> dict[str, Path]:
+    from ds3opt.io.loader import catalogue, resolve
+
+    if scenarios:
+        if "-" in scenarios:
+            raise UsageError("check needs files: results are kept beside them")
+        return {name: Path(resolve(name)) for name in scenarios}
+    kept = {name: path for name, path in catalogue().items() if expected_file(path).exists()}
+    if not kept:
+        hint = "name a scenario and give --update to keep its results"
+        raise UsageError(Problem("no shipped scenario has expected results", hint=hint))
+    return kept
+
+
+def expected_file(path: Path) -> Path:
+    """Where the expected results of a scenario are kept."""
+    return path.with_name(path.stem + SUFFIX)
+
+
+def _refuse_without_results(paths: dict[str, Path]) -> None:
+    missing = [
+        Problem(
+            f"{name} has no expected results beside it ({expected_file(path).name})",
+            hint=f"`ds3opt check {name} --update` keeps the present ones",
+        )
+        for name, path in paths.items()
+        if path.exists() and not expected_file(path).exists()
+    ]
+    if missing:
+        raise UsageError(*missing)
+
+
+def _part(progress: Callback | None, index: int, count: int) -> Callback | None:
+    """Progress of one scenario as a part of the whole."""
+    if progress is None:
+        return None
+    return lambda stage, fraction: progress(stage, (index + fraction) / count)
+
+
+def _checked(name: str, path: Path, update: bool, progress: Callback | None) -> Checked:
+    from ds3opt.cli.outcome import version
+    from ds3opt.io.files import write_atomic
+    from ds3opt.io.loader import load_scenario
+    from ds3opt.regression import compare, stable
+    from ds3opt.report.document import Document, plain
+    from ds3opt.report.json_format import render_json
+    from ds3opt.report.solution_data import solution_data
+
+    loaded = load_scenario(str(path))
+    from ds3opt.optimise.solve import solve
+
+    solution = solve(loaded.scenario, progress=progress)
+    actual = stable(plain(solution_data(solution, version=version(), sha256=loaded.sha256)))
+    kept = expected_file(path)
+    drifts = compare(read_result(kept), actual) if kept.exists() else []
+    state = "drifted" if drifts else "as expected"
+    if update:
+        state = "rewritten" if kept.exists() else "written"
+        write_atomic(kept, render_json(Document("", (), actual)), force=True)
+    return Checked(name, path, tuple(drifts), state)
+
+
+def read_result(path: Path | str, text: str | None = None) -> dict[str, Any]:
+    """A result file; UsageError where it is not one."""
+    from ds3opt.io.files import read_text
+
+    if text is None:
+        text = read_text(path)[0]
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(Problem(f"not JSON: {error}", location=Location(str(path)))) from None
+    if not isinstance(data, dict) or not {"schema_version", "status"} <= set(data):
+        message = "not a result of `ds3opt solve --format json`"
+        raise UsageError(Problem(message, location=Location(str(path))))
+    return data
+
+
+def _document(checked: list[Checked]) -> Document:
+    from ds3opt.cli.comparison import drift_data, drift_table
+    from ds3opt.report.document import Column, Document, table_of
+    from ds3opt.report.solution_data import SCHEMA_VERSION
+
+    summary = table_of(
+        "",
+        checked,
+        (Column("scenario", "scenario"), lambda one: one.name),
+        (Column("result", "result"), lambda one: one.state),
+        (Column("drifts", "drifts", "whole"), lambda one: len(one.drifts)),
+    )
+    drifts = [(one.name, drift) for one in checked for drift in one.drifts]
+    return Document(
+        title=_sentence(checked),
+        tables=(summary, drift_table("Drifts", drifts)),
+        data={
+            "schema_version": SCHEMA_VERSION,
+            "same": not drifts,
+            "scenarios": [
+                {"name": one.name, "result": one.state, "drifts": drift_data(one.drifts)}
+                for one in checked
+            ],
+        },
+    )
+
+
+def _sentence(checked: list[Checked]) -> str:
+    drifted = sum(bool(one.drifts) for one in checked)
+    noun = "scenario" if len(checked) == 1 else "scenarios"
+    found = f"{drifted} differ from what is expected" if drifted else "all as expected"
+    return f"{len(checked)} {noun} checked, {found}"
+
+
+def _annotations(checked: list[Checked]) -> str:
+    from ds3opt.io.problem_text import render_problems_github
+
+    problems = [
+        Problem(
+            f"expected {drift.old}, found {drift.new}: {drift.reason}",
+            path=drift.path,
+            location=Location(os.path.relpath(one.path), 1, 1),
+        )
+        for one in checked
+        for drift in one.drifts
+    ]
+    return render_problems_github(problems) + "\n" if problems else _sentence(checked) + "\n"

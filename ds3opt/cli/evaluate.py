@@ -1,0 +1,97 @@
+"""``ds3opt evaluate``: what a given model reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ds3opt.cli.arguments import ScenarioArgument, Settings
+from ds3opt.cli.view import ALL_FORMATS, View, with_view
+from ds3opt.errors import Location, Problem, UsageError
+
+
+@with_view(*ALL_FORMATS)
+def evaluate(
+    view: View,
+    scenario: ScenarioArgument,
+    parameters: Annotated[
+        str, typer.Option("--parameters", metavar="N", help="Model size, such as 8e9 or 8B.")
+    ],
+    training_tokens: Annotated[
+        str | None,
+        typer.Option(
+            "--training-tokens",
+            metavar="D",
+            help="Training tokens, such as 15e12 or 15T; left out where data is infinite.",
+        ),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="CLASS=POLICY",
+            help="Policy of a class, such as refactor=best_of_n:8; left out: the best.",
+        ),
+    ] = None,
+    token_budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--token-budget",
+            metavar="CLASS=TOKENS",
+            help="Tokens a task of a class may generate; left out: the best.",
+        ),
+    ] = None,
+    settings: Settings = None,
+) -> int:
+    """Score a given model, with policies and token budgets as given or the best for it."""
+    from ds3opt.cli.outcome import show_solution
+    from ds3opt.io.loader import load_scenario
+
+    size = _quantity(parameters, "parameters", "--parameters")
+    tokens = (
+        None
+        if training_tokens is None
+        else _quantity(training_tokens, "tokens", "--training-tokens")
+    )
+    policies = _by_class(policy, "--policy")
+    budgets = {
+        name: _quantity(text, "tokens", "--token-budget")
+        for name, text in _by_class(token_budget, "--token-budget").items()
+    }
+    loaded = load_scenario(scenario, settings or ())
+    from ds3opt.optimise.solve import evaluate as score
+
+    solution = score(
+        loaded.scenario, size, tokens, policies=policies or None, token_budgets=budgets or None
+    )
+    return show_solution(view, solution, loaded)
+
+
+def _quantity(text: str, dimension: str, option: str) -> float:
+    from ds3opt.units import UnitError, parse_quantity
+
+    location = Location(option, 1, 1, text)
+    try:
+        value = parse_quantity(text, dimension)
+    except UnitError as error:
+        raise UsageError(Problem(error.message, hint=error.hint, location=location)) from None
+    if value <= 0:
+        raise UsageError(Problem("must be above 0", location=location))
+    return value
+
+
+def _by_class(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    """``class=value`` pairs; each class at most once."""
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.rpartition("="))
+        location = Location(option, 1, 1, text)
+        if not (equals and name and value):
+            hint = f"write {option} class=value"
+            raise UsageError(Problem('a "=" is missing', hint=hint, location=location))
+        if name in pairs:
+            raise UsageError(Problem(f"{name} is given twice", location=location))
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,235 @@
+"""Exit codes, streams, files and pipes of the real console script."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("numpy", "scipy", "pydantic", "rich", "yaml", "cvxpy")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from ds3opt.cli.main import main\n"
+        "assert main(['--help']) == 0\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stderr.strip() == "[]"
+    assert "solve" in done.stdout
+
+
+def test_version_is_one_line(run) -> None:
+    done = run("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ds3opt ")
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("solve",),
+        ("solve", "small.yaml", "--format", "xml"),
+        ("solve", "small.yaml", "--precision", "0"),
+        ("solve", "small.yaml", "--nonsense"),
+        ("pareto", "small.yaml"),
+        ("evaluate", "small.yaml"),
+    ],
+)
+def test_wrong_usage_is_2_without_a_traceback(run, scenario, arguments) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_scenario_is_2_with_its_place(run, scenario: Path) -> None:
+    text = scenario.read_text().replace("tasks: 1e9", "task: 1e9")
+    done = run("solve", "-", stdin=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "<stdin>:3:3: workload.task" in done.stderr
+    assert 'did you mean "tasks"?' in done.stderr
+
+
+def test_a_wrong_setting_is_placed_at_its_option(run, scenario) -> None:
+    done = run("solve", "small.yaml", "--set", "limits.total_flops=1")
+    assert done.returncode == 2
+    assert "--set #1" in done.stderr
+
+
+def test_an_unknown_scenario_is_2(run) -> None:
+    done = run("solve", "nope")
+    assert done.returncode == 2
+    assert "ds3opt scenarios list" in done.stderr
+
+
+def test_standard_input_gives_the_same_allocation(run, scenario: Path, result: str) -> None:
+    done = run("solve", "-", "--format", "json", stdin=scenario.read_text())
+    assert done.returncode == 0
+    assert done.stdout == result
+
+
+def test_the_table_is_whole_when_piped(run, scenario) -> None:
+    done = run("solve", "small.yaml", env={"COLUMNS": "40", "FORCE_COLOR": "1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) > 80
+    for block in ("Answer", "Classes and policies", "Limits and shadow prices", "Baselines"):
+        assert f"\n{block}" in done.stdout
+
+
+def test_color_is_given_where_it_is_asked_for(run) -> None:
+    assert "\x1b[" in run("laws", "list", "--color", "always", env={"NO_COLOR": "1"}).stdout
+    assert "\x1b[" not in run("laws", "list", "--color", "never").stdout
+
+
+def test_an_infeasible_scenario_is_3_and_still_json(run, scenario) -> None:
+    low = ("--set", "limits.total_flop=1e13")  # less than training the smallest model takes
+    done = run("solve", "small.yaml", *low, "-f", "json")
+    assert done.returncode == 3
+    data = json.loads(done.stdout)
+    assert data["status"] == "infeasible"
+    assert data["infeasibility"]["limit"] == "limits.total_flop"
+    assert "limits.total_flop" in done.stderr
+    table = run("solve", "small.yaml", *low)
+    assert table.returncode == 3
+    assert table.stderr == ""
+    assert "smallest feasible" in table.stdout
+
+
+def test_a_gap_that_is_not_reached_is_4(run, scenario) -> None:
+    done = run(
+        "solve",
+        "small.yaml",
+        "--set",
+        "solver.max_cells=1",
+        "--set",
+        "solver.gap=1e-9",
+        "-f",
+        "json",
+    )
+    assert done.returncode == 4
+    data = json.loads(done.stdout)
+    assert data["status"] == "not_converged"
+    assert data["certificate"]["accuracy_upper"] >= data["certificate"]["accuracy_lower"]
+
+
+def test_a_file_is_written_whole_and_never_over_another(run, tmp_path: Path) -> None:
+    out = tmp_path / "laws.json"
+    assert run("laws", "list", "-f", "json", "-o", "laws.json").stdout == ""
+    first = out.read_text()
+    assert json.loads(first)["laws"]
+    out.write_text("mine")
+    refused = run("laws", "list", "-f", "json", "-o", "laws.json")
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert out.read_text() == "mine"
+    assert run("laws", "list", "-f", "json", "-o", "laws.json", "--force").returncode == 0
+    assert out.read_text() == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["laws.json"]
+
+
+@pytest.mark.parametrize("target", ["missing/out.json", "."])
+def test_an_impossible_file_is_2(run, target: str) -> None:
+    done = run("laws", "list", "-o", target)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+def test_an_existing_output_is_refused_before_the_work(run, scenario: Path) -> None:
+    scenario.write_text("not even: a scenario\n")
+    done = run("solve", "small.yaml", "-o", "small.yaml")
+    assert done.returncode == 2
+    assert "exists and is left as it is" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_in_words(ds3opt_script: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [ds3opt_script, "laws", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "cannot write to standard output" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["laws list", "laws list -f json", "schema", "new", "--help"])
+def test_a_closed_pipe_ends_quietly(ds3opt_script: str, command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [ds3opt_script, *command.split()],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_interrupting_is_130_and_one_line(ds3opt_script: str, tmp_path: Path, scenario) -> None:
+    slow = ["--set", "solver.gap=1e-12", "--set", "solver.max_cells=1000000000"]
+    spread = ["--set", "workload.mix.long.difficulty={normal: {mean: 2.4, sd: 0.2}, points: 99}"]
+    process = subprocess.Popen(
+        [ds3opt_script, "solve", "small.yaml", *slow, *spread, "-o", "out.txt"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    time.sleep(1.5)
+    if process.poll() is not None:
+        pytest.skip("solved before it could be interrupted")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "ds3opt: interrupted\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_our_own_bugs_are_70_and_say_so(monkeypatch, capsys) -> None:
+    import ds3opt.cli.new as new
+    from ds3opt.cli.main import main
+
+    monkeypatch.setattr(new, "TEMPLATE", None)
+    assert main(["new"]) == 70
+    said = capsys.readouterr().err
+    assert "please report" in said
+    assert "Traceback" not in said
+    assert main(["new", "--debug"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_module_runs_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ds3opt", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.startswith("ds3opt ")
