@@ -102,7 +102,7 @@ def _width(data: Data) -> float:
     """Distance between the certified bounds."""
     name = data.get("objective")
     low, high = (_certified(data, f"{name}_{side}") for side in ("lower", "upper"))
-    return abs(high - low) if _is_number(low) and _is_number(high) else 0.0
+    return max(high - low, 0.0) if _is_number(low) and _is_number(high) else 0.0
 
 
 def _tightly(slack: float) -> str:
@@ -137,13 +137,17 @@ def _frontier(expected: Data, actual: Data) -> Iterator[Drift]:
             before, after = first.get("status"), second.get("status")
             yield Drift(f"{path}.status", before, after, "must be the same")
         else:
-            slack = sum(
-                abs(row[bound] - row[name])
-                for row in (first, second)
-                if _is_number(row.get(bound)) and _is_number(row.get(name))
-            )
+            slack = sum(_row_width(row, name, bound) for row in (first, second))
             if not _close(first.get(name), second.get(name), RELATIVE, slack):
                 yield Drift(f"{path}.{name}", first.get(name), second.get(name), _tightly(slack))
+
+
+def _row_width(row: Data, name: str, bound: str) -> float:
+    """Distance between the value of a row and its bound."""
+    value, other = row.get(name), row.get(bound)
+    if value is None or other is None:
+        return 0.0
+    return float(max(other - value if bound.endswith("_upper") else value - other, 0.0))
 
 
 def _model(expected: Data, actual: Data) -> Iterator[Drift]:

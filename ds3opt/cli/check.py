@@ -60,7 +60,7 @@ def check(
     if view.format == "github":
         view.emit_text(_annotations(checked))
     else:
-        view.emit(_document(checked))
+        view.emit(_document(checked, update))
     drifted = any(one.drifts for one in checked) and not update
     return ExitCode.DRIFT if drifted else ExitCode.DONE
 
@@ -143,7 +143,7 @@ def read_result(path: Path | str, text: str | None = None) -> dict[str, Any]:
     return data
 
 
-def _document(checked: list[Checked]) -> Document:
+def _document(checked: list[Checked], update: bool) -> Document:
     from ds3opt.cli.comparison import drift_data, drift_table
     from ds3opt.report.document import Column, Document, table_of
     from ds3opt.report.solution_data import SCHEMA_VERSION
@@ -157,7 +157,7 @@ def _document(checked: list[Checked]) -> Document:
     )
     drifts = [(one.name, drift) for one in checked for drift in one.drifts]
     return Document(
-        title=_sentence(checked),
+        title=_kept(checked) if update else _sentence(checked),
         tables=(summary, drift_table("Drifts", drifts)),
         data={
             "schema_version": SCHEMA_VERSION,
@@ -168,6 +168,11 @@ def _document(checked: list[Checked]) -> Document:
             ],
         },
     )
+
+
+def _kept(checked: list[Checked]) -> str:
+    drifted = sum(bool(one.drifts) for one in checked)
+    return f"{len(checked)} expected results kept, {drifted} of them changed"
 
 
 def _sentence(checked: list[Checked]) -> str:

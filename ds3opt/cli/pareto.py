@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -93,7 +94,8 @@ def _distinct(notes: Iterable[Note]) -> tuple[Note, ...]:
     """The first of the notes that say the same with other numbers."""
     first: dict[tuple[str, str, str], Note] = {}
     for note in notes:
-        first.setdefault((note.code, note.path, note.message.split(":")[0]), note)
+        words = re.sub(r"\d\S*", "", note.message.split(":")[0])
+        first.setdefault((note.code, note.path, words), note)
     return tuple(first.values())
 
 

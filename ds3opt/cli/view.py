@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 ALL_FORMATS = ("table", "json", "csv", "markdown", "yaml")
 
+_OUTPUT = "Write to a file, whole or not at all."
+_PRECISION = "Significant digits shown to people."
+_DIGITS: dict[str, Any] = {"min": 1, "max": 15, "metavar": "N"}
+
 
 @dataclass(frozen=True)
 class View:
@@ -78,47 +82,22 @@ class View:
 
 
 def _options(formats: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
+    """Annotation and default of each shared option, by the name of its field in `View`."""
     form: Any = Literal[formats]
-    colors = Literal["auto", "always", "never"]
-    option = typer.Option
+    color = Literal["auto", "always", "never"]
+    options: tuple[tuple[str, Any, Any, tuple[str, ...], str, dict[str, Any]], ...] = (
+        ("format", form, formats[0], ("-f", "--format"), "How to show the result.", {}),
+        ("output", str | None, None, ("-o", "--output"), _OUTPUT, {"metavar": "FILE"}),
+        ("force", bool, False, ("--force",), "Overwrite the file.", {}),
+        ("precision", int, 3, ("--precision",), _PRECISION, _DIGITS),
+        ("quiet", bool, False, ("-q", "--quiet"), "No progress, no messages.", {}),
+        ("verbose", bool, False, ("-v", "--verbose"), "Every row.", {}),
+        ("debug", bool, False, ("--debug",), "Show where an internal error happened.", {}),
+        ("color", color, "auto", ("--color",), "Colour in tables.", {}),
+    )
     return {
-        "format": (
-            Annotated[form, option("-f", "--format", help="How to show the result.")],
-            formats[0],
-        ),
-        "output": (
-            Annotated[
-                str | None,
-                option(
-                    "-o", "--output", metavar="FILE", help="Write to a file, whole or not at all."
-                ),
-            ],
-            None,
-        ),
-        "force": (Annotated[bool, option("--force", help="Overwrite the file.")], False),
-        "precision": (
-            Annotated[
-                int,
-                option(
-                    "--precision",
-                    min=1,
-                    max=15,
-                    metavar="N",
-                    help="Significant digits shown to people.",
-                ),
-            ],
-            3,
-        ),
-        "quiet": (
-            Annotated[bool, option("-q", "--quiet", help="No progress, no messages.")],
-            False,
-        ),
-        "verbose": (Annotated[bool, option("-v", "--verbose", help="Every row.")], False),
-        "debug": (
-            Annotated[bool, option("--debug", help="Show where an internal error happened.")],
-            False,
-        ),
-        "color": (Annotated[colors, option("--color", help="Colour in tables.")], "auto"),
+        name: (Annotated[kind, typer.Option(*flags, help=words, **more)], default)
+        for name, kind, default, flags, words, more in options
     }
 
 

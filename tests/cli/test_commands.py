@@ -193,6 +193,13 @@ def test_new_is_a_scenario_that_explains_every_key(run, tmp_path: Path) -> None:
     assert run("new", "--from", "nope").returncode == 2
 
 
+@pytest.mark.slow
+def test_new_is_a_scenario_that_solves(run) -> None:
+    done = run("solve", "-", "-f", "json", stdin=TEMPLATE.read_text())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["frontier"]) == 4
+
+
 def _keys(model: type) -> set[str]:
     """Every key that a scenario may have, through all its parts."""
     names: set[str] = set()
