@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ds3opt.cli.view import View, with_view
 from ds3opt.errors import ExitCode
+
+_NUMBER: dict[str, Any] = {"type": ["number", "string"]}
+_ENDS = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_SHORT: dict[str, list[dict[str, Any]]] = {
+    "ParameterRange": [_NUMBER, _ENDS],
+    "TokenRange": [_NUMBER, _ENDS],
+    "RatioRange": [_NUMBER, _ENDS],
+    "TokenBudgetRange": [_NUMBER, _ENDS],
+    "Spread": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 1}],
+    "PolicyChoice": [{"const": "chain_of_thought"}],
+}
+"""Short ways to write a part of a scenario, which its validators turn into the long one."""
 
 
 @with_view()
 def schema(view: View) -> int:
     """The JSON Schema of a scenario, for editors and checkers."""
+    view.emit_text(json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n")
+    return ExitCode.DONE
+
+
+def scenario_schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, that accepts the short forms too."""
     from ds3opt.schema import Scenario
 
-    found = Scenario.model_json_schema(by_alias=True)
-    titled = {
+    found = _with_short_forms(Scenario.model_json_schema(by_alias=True))
+    return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **found,
         "title": "ds3opt scenario",
     }
-    view.emit_text(json.dumps(titled, indent=2, ensure_ascii=False) + "\n")
-    return ExitCode.DONE
+
+
+def _with_short_forms(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_with_short_forms(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: _with_short_forms(value) for key, value in part.items()}
+    name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+    if name in _SHORT:
+        about = {key: value for key, value in part.items() if key != "$ref"}
+        return {"anyOf": [{"$ref": part["$ref"]}, *_SHORT[name]], **about}
+    whole = part.get("items", {})
+    if part.get("type") == "array" and isinstance(whole, dict) and whole.get("type") == "integer":
+        about = {key: part.pop(key) for key in ("title", "description", "default") if key in part}
+        return {"anyOf": [part, whole], **about}
+    return part

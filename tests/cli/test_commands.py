@@ -11,8 +11,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from ds3opt.cli.new import TEMPLATE
+from ds3opt.cli.schema import scenario_schema
 from ds3opt.io.loader import catalogue, load_scenario
 from ds3opt.schema import Scenario
 
@@ -175,11 +177,39 @@ def test_schema_is_a_schema(run) -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-@pytest.mark.xfail(reason="short forms are not in the schema of the fields yet")
-def test_schema_accepts_what_ds3opt_accepts(run) -> None:
-    validator = jsonschema.Draft202012Validator(json.loads(run("schema").stdout))
+SHORT_FORMS = {
+    "workload": {
+        "tasks": "1e9",
+        "mix": [{"name": "a", "share": 1, "difficulty": [2.3, 2.5], "skills": [3, 4]}],
+    },
+    "model": {
+        "parameters": "7 B",
+        "training_tokens": [1e9, "1 T"],
+        "tokens_per_parameter": 20,
+    },
+    "reasoning": {
+        "budgets": "shared",
+        "token_budget": 500,
+        "policies": ["chain_of_thought", {"best_of_n": {"samples": 4}}],
+    },
+    "limits": {"total_flop": "5 ZFLOP"},
+}
+
+
+def test_schema_accepts_what_ds3opt_accepts() -> None:
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    Scenario.model_validate(SHORT_FORMS)
+    validator.validate(SHORT_FORMS)
     for path in [TEMPLATE, *catalogue().values()]:
         validator.validate(load_scenario(str(path)).source.data)
+
+
+def test_schema_refuses_what_ds3opt_refuses() -> None:
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    for wrong in ({"parameters": [1, 2, 3]}, {"parameters": {"least": 1}}, {"size": 1}):
+        with pytest.raises(ValidationError):
+            Scenario.model_validate({**SHORT_FORMS, "model": wrong})
+        assert not validator.is_valid({**SHORT_FORMS, "model": wrong})
 
 
 def test_new_is_a_scenario_that_explains_every_key(run, tmp_path: Path) -> None:
