@@ -266,8 +266,12 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
             spectra.append(shares)
         spectrum.append(np.full(count, -1 if shares is None else spectra.index(shares)))
         has = _VERIFIERS[task.verifier.kind]
-        offered = [p.needs <= has and not (p.needs_wrong_answers and shares is None)
-                   and not (p.branches > 1 and has < VerifierKind.PROCESS) for p in policies]
+        offered = [
+            p.needs <= has
+            and not (p.needs_wrong_answers and shares is None)
+            and not (p.branches > 1 and has < VerifierKind.PROCESS)
+            for p in policies
+        ]
         allowed.append(np.tile(np.array(offered, dtype=bool), (count, 1)))
         group.append(np.full(count, index))
     stacked = {name: np.concatenate(parts) for name, parts in columns.items()}

@@ -235,7 +235,9 @@ def spend(found: Segments, budget: FloatArray) -> Spending:
     return Spending(value, np.where(partial, found.slope[at], 0.0), place, fraction)
 
 
-def total_of(found: Segments, bought: Spending, amount: FloatArray, weight: FloatArray) -> FloatArray:
+def total_of(
+    found: Segments, bought: Spending, amount: FloatArray, weight: FloatArray
+) -> FloatArray:
     """Weighted sum over tasks of an amount per action, (action,), in what was bought, (cell,)."""
     if found.slope.size == 0:
         return np.zeros(bought.value.shape)
@@ -342,9 +344,7 @@ def _count_at_least(
     """How many of an owner's segments are at least as steep as a bound, (query,)."""
     count = slope.size
     asks = np.repeat([0, 1], [count, owner.size])
-    rank = np.lexsort(
-        (asks, -np.concatenate([slope, bound]), np.concatenate([hull_owner, owner]))
-    )
+    rank = np.lexsort((asks, -np.concatenate([slope, bound]), np.concatenate([hull_owner, owner])))
     position = np.empty(rank.size, dtype=np.intp)
     position[rank] = np.cumsum(asks[rank] == 0)
     return np.asarray(position[count:] - np.searchsorted(hull_owner, owner, side="left"))

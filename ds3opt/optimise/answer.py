@@ -43,7 +43,7 @@ def mixed(
     """
     tasks = problem.tasks
     assert tasks is not None
-    values = evaluate(problem, actions, np.full(len(actions), loss), slack=False)
+    values = evaluate(problem, actions, np.full(len(actions), loss))
     attention = problem.space.attention(np.array(parameters))
     cost = values.effective_tokens(np.array(parameters), attention)
     budget = room / (2.0 * parameters)
@@ -67,8 +67,13 @@ def mixed(
     amount[points] = solved.amount
     used = float(np.sum(weight * cost * amount))
     return Mix(
-        actions, values, amount, float(solved.budget_prices[0]), solved.group_prices,
-        solved.value, used,
+        actions,
+        values,
+        amount,
+        float(solved.budget_prices[0]),
+        solved.group_prices,
+        solved.value,
+        used,
     )
 
 
@@ -87,8 +92,14 @@ def _programme(
     if points.size == 0:
         return None
     solved = best_mix(
-        actions.task[points], values.success[points], worth[points], weight[points],
-        cost[None, points], np.array([budget]), problem.tasks.group[actions.task[points]], least,
+        actions.task[points],
+        values.success[points],
+        worth[points],
+        weight[points],
+        cost[None, points],
+        np.array([budget]),
+        problem.tasks.group[actions.task[points]],
+        least,
     )
     return None if solved is None else (points, solved)
 
@@ -103,8 +114,12 @@ def task_rows(
     choice = np.flatnonzero(mix.amount > 0.0)
     near = _near(problem, mix, loss, parameters, gap) if detailed else {}
     rows: list[tuple[int, float, TaskAllocation]] = []
-    flop = 2.0 * parameters * values.effective_tokens(
-        np.array(parameters), problem.space.attention(np.array(parameters))
+    flop = (
+        2.0
+        * parameters
+        * values.effective_tokens(
+            np.array(parameters), problem.space.attention(np.array(parameters))
+        )
     )
     served = np.zeros(len(tasks))
     for i in choice:
@@ -115,22 +130,28 @@ def task_rows(
         prompts = policy.samples * float(tasks.prompt_tokens[task]) if problem.prefill else 0.0
         budgets, others = near.get((task, int(actions.policy[i])), (None, ()))
         share = float(tasks.weight[task]) * part
-        rows.append((task, -part, TaskAllocation(
-            name=tasks.group_names[tasks.group[task]],
-            difficulty=float(tasks.difficulty[task]),
-            skills=int(tasks.skills[task]),
-            share=share,
-            fraction=part,
-            policy=policy,
-            steps=float(actions.steps[i]),
-            token_budget=width * float(actions.steps[i]),
-            expected_tokens=float(values.tokens[i]) - prompts,
-            accuracy=float(values.success[i]),
-            value=float(tasks.value[task]),
-            inference_flop=problem.tasks_served * share * float(flop[i]),
-            token_budget_range=budgets,
-            alternatives=others,
-        )))
+        rows.append(
+            (
+                task,
+                -part,
+                TaskAllocation(
+                    name=tasks.group_names[tasks.group[task]],
+                    difficulty=float(tasks.difficulty[task]),
+                    skills=int(tasks.skills[task]),
+                    share=share,
+                    fraction=part,
+                    policy=policy,
+                    steps=float(actions.steps[i]),
+                    token_budget=width * float(actions.steps[i]),
+                    expected_tokens=float(values.tokens[i]) - prompts,
+                    accuracy=float(values.success[i]),
+                    value=float(tasks.value[task]),
+                    inference_flop=problem.tasks_served * share * float(flop[i]),
+                    token_budget_range=budgets,
+                    alternatives=others,
+                ),
+            )
+        )
     for task in np.flatnonzero(served < 1.0 - 1e-9):
         part = 1.0 - float(served[task])
         rows.append((int(task), -part, not_attempted(problem, int(task), part)))
@@ -168,7 +189,7 @@ def _near(
     tasks = problem.tasks
     assert tasks is not None
     joined = _with_menu(problem, mix.actions)
-    values = evaluate(problem, joined, np.full(len(joined), loss), slack=False)
+    values = evaluate(problem, joined, np.full(len(joined), loss))
     cost = values.effective_tokens(
         np.array(parameters), problem.space.attention(np.array(parameters))
     )
@@ -190,8 +211,9 @@ def _near(
         own = joined.steps[mine[joined.policy[mine] == policy]]
         chosen_policy = problem.policies[policy]
         width = chosen_policy.samples * chosen_policy.branches * tasks.tokens_per_step[task]
-        others = [problem.policies[p].words() for p in np.unique(joined.policy[mine])
-                  if p != policy]
+        others = [
+            problem.policies[p].words() for p in np.unique(joined.policy[mine]) if p != policy
+        ]
         span = (float(own.min() * width), float(own.max() * width)) if own.size else None
         result[(task, policy)] = (span, tuple(others))
     return result
@@ -204,9 +226,7 @@ def _with_menu(problem: Problem, actions: Actions) -> Actions:
     return Actions.joined([replace(menu, cell=np.zeros_like(menu.cell)), actions])
 
 
-def class_outcomes(
-    problem: Problem, rows: tuple[TaskAllocation, ...]
-) -> tuple[ClassOutcome, ...]:
+def class_outcomes(problem: Problem, rows: tuple[TaskAllocation, ...]) -> tuple[ClassOutcome, ...]:
     """What every class of the mix reaches."""
     tasks = problem.tasks
     assert tasks is not None
@@ -214,14 +234,16 @@ def class_outcomes(
     for index, name in enumerate(tasks.group_names):
         mine = [row for row in rows if row.name == name]
         share = sum(row.share for row in mine)
-        result.append(ClassOutcome(
-            name=name,
-            share=float(tasks.group_share[index]),
-            accuracy=min(1.0, sum(row.share * row.accuracy for row in mine) / share),
-            min_accuracy=float(tasks.group_min_accuracy[index]),
-            expected_tokens=sum(row.share * row.expected_tokens for row in mine) / share,
-            inference_flop=sum(row.inference_flop for row in mine),
-        ))
+        result.append(
+            ClassOutcome(
+                name=name,
+                share=float(tasks.group_share[index]),
+                accuracy=min(1.0, sum(row.share * row.accuracy for row in mine) / share),
+                min_accuracy=float(tasks.group_min_accuracy[index]),
+                expected_tokens=sum(row.share * row.expected_tokens for row in mine) / share,
+                inference_flop=sum(row.inference_flop for row in mine),
+            )
+        )
     return tuple(result)
 
 

@@ -44,8 +44,7 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     for round_ in range(_ROUNDS):
         sizes = np.exp(np.linspace(low, high, count))
         tokens = training.most_tokens(sizes, np.full(count, np.inf))
-        with np.errstate(invalid="ignore"):
-            flop = training.flop_of(sizes, tokens)
+        flop = training.flop_of(sizes, np.nan_to_num(tokens, nan=np.inf))
         cap = min(problem.budgets.total_flop, problem.budgets.training_flop)
         fits = np.flatnonzero(np.isfinite(tokens) & (flop <= cap))
         if fits.size == 0:
@@ -70,16 +69,14 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     return best
 
 
-def _scores(
-    problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray
-) -> FloatArray:
+def _scores(problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray) -> FloatArray:
     """What is minimised at every size: minus the value, or the resource for the target."""
     tasks = problem.tasks
     assert tasks is not None
     count = sizes.size
     cell = np.repeat(np.arange(count), len(actions))
     joined = actions.take(np.tile(np.arange(len(actions)), count))
-    values = evaluate(problem, joined, loss[cell], slack=False)
+    values = evaluate(problem, joined, loss[cell])
     attention = problem.space.attention(sizes)
     cost = values.effective_tokens(sizes[cell], attention[cell])
     gain = tasks.value[joined.task] * values.success
@@ -104,9 +101,7 @@ def _resources(
     gained = np.concatenate([[0.0], np.cumsum(found.gain)])
     spent = np.concatenate([[0.0], np.cumsum(found.cost)])
     begin, end = found.start[:-1], found.start[1:]
-    place = np.clip(
-        np.searchsorted(gained[1:], gained[begin] + target, side="left"), begin, end
-    )
+    place = np.clip(np.searchsorted(gained[1:], gained[begin] + target, side="left"), begin, end)
     enough = place < end
     at = np.minimum(place, max(found.gain.size - 1, 0))
     part = (gained[begin] + target - gained[place]) / np.where(

@@ -17,6 +17,7 @@ from ds3opt.problem import Budgets, Problem
 from ds3opt.units import format_quantity
 
 _LARGEST = 1e60
+_QUICK_CELLS = 400
 
 
 def explain(problem: Problem, budgets: Budgets) -> Infeasibility:
@@ -28,13 +29,19 @@ def explain(problem: Problem, budgets: Budgets) -> Infeasibility:
         if _feasible(problem, relaxed):
             least = _smallest(problem, budgets, name, given)
             return Infeasibility(
-                f"limits.{name}", given, least, "FLOP",
+                f"limits.{name}",
+                given,
+                least,
+                "FLOP",
                 f"limits.{name} of {format_quantity(given, 'flop')} is too small: the cheapest "
                 f"feasible plan needs {format_quantity(least, 'flop')}",
             )
     name, given = budgets.items()[0]
     return Infeasibility(
-        f"limits.{name}", given, None, "FLOP",
+        f"limits.{name}",
+        given,
+        None,
+        "FLOP",
         "several limits are too small together: " + ", ".join(n for n, _ in budgets.items()),
     )
 
@@ -50,8 +57,10 @@ def _feasible(problem: Problem, budgets: Budgets) -> bool:
         return False
     if np.all(_required(problem) == 0.0):
         return True
-    # no gap to close: the search ends as soon as one plan keeps every limit, or none can
-    (incumbent,) = Search(problem, [budgets], 1.0, targets=[0.0]).run()
+    # no gap to close: the search ends as soon as one plan keeps every limit, or none can;
+    # what it cannot tell quickly counts as infeasible, so that what is reported is feasible
+    quick = replace(problem, max_cells=min(problem.max_cells, _QUICK_CELLS))
+    (incumbent,) = Search(quick, [budgets], 1.0, targets=[0.0]).run()
     return bool(np.isfinite(incumbent.value))
 
 
@@ -95,7 +104,10 @@ def _without_limits(problem: Problem) -> Infeasibility:
     if problem.tasks is None and problem.target_loss is not None:
         lowest = problem.space.law.irreducible
         return Infeasibility(
-            "objective.loss", problem.target_loss, None, "nats/token",
+            "objective.loss",
+            problem.target_loss,
+            None,
+            "nats/token",
             f"no allowed model reaches a loss of {problem.target_loss:.4g}: the law's irreducible "
             f"loss is {lowest:.4g}, and model.parameters and model.training_tokens bound it too",
         )
@@ -104,18 +116,27 @@ def _without_limits(problem: Problem) -> Infeasibility:
         if short is not None:
             name, least, reached = short
             return Infeasibility(
-                f"min_accuracy of {name}", least, max(reached, 0.0), "accuracy",
+                f"min_accuracy of {name}",
+                least,
+                max(reached, 0.0),
+                "accuracy",
                 f"class {name} cannot reach {100 * least:.2f} %: with all compute in the world "
                 f"it reaches {100 * max(reached, 0.0):.2f} %",
             )
     if problem.tasks is not None and problem.shared_budget:
         return Infeasibility(
-            "reasoning.token_budget", problem.token_budget[0], None, "tokens",
+            "reasoning.token_budget",
+            problem.token_budget[0],
+            None,
+            "tokens",
             "no policy on offer can serve every class, or the ranges of model.parameters, "
             "model.training_tokens and model.tokens_per_parameter contradict each other",
         )
     return Infeasibility(
-        "model", problem.space.parameters[0], None, "parameters",
+        "model",
+        problem.space.parameters[0],
+        None,
+        "parameters",
         "the ranges of model.parameters, model.training_tokens and model.tokens_per_parameter "
         "contradict each other: no model keeps all three",
     )
@@ -125,7 +146,10 @@ def unreachable(problem: Problem, target: float, best: Found | None) -> Infeasib
     """A required accuracy that nothing reaches within the other limits."""
     reached = max(best.value, 0.0) if best is not None and best.feasible else 0.0
     return Infeasibility(
-        "objective.accuracy", target, reached, "accuracy",
+        "objective.accuracy",
+        target,
+        reached,
+        "accuracy",
         f"an accuracy of {100 * target:.2f} % is out of reach: the other limits, ranges and caps "
         f"allow {100 * reached:.2f} %",
     )

@@ -64,13 +64,11 @@ def best_mix(
         constraints.append(shares @ amount <= 1.0 - _INSIDE)
     solved = weight * success
     if needed.size:
-        member = sparse.csr_matrix(
-            (solved, (group, np.arange(count))), (group_least.size, count)
-        )[needed]
+        member = sparse.csr_matrix((solved, (group, np.arange(count))), (group_least.size, count))[
+            needed
+        ]
         least = group_least[needed]
-        constraints.append(
-            sparse.diags(1.0 / least) @ member @ amount >= 1.0 + _INSIDE
-        )
+        constraints.append(sparse.diags(1.0 / least) @ member @ amount >= 1.0 + _INSIDE)
     problem = cvxpy.Problem(cvxpy.Maximize((solved * worth) @ amount), constraints)
     try:
         problem.solve(solver=cvxpy.SCIPY, scipy_options={"method": "highs"})

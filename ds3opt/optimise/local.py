@@ -46,7 +46,7 @@ class Neighbourhood:
         attention = problem.space.attention(np.array(parameters))
         assert problem.tasks is not None
         for _ in range(_REFINEMENTS):
-            values = evaluate(problem, actions, np.full(len(actions), loss), slack=False)
+            values = evaluate(problem, actions, np.full(len(actions), loss))
             cost = values.effective_tokens(np.array(parameters), attention)
             gain = problem.tasks.value[actions.task] * values.success
             on = np.zeros(len(actions), bool)
@@ -66,7 +66,7 @@ class Neighbourhood:
         actions = self.actions
         cell = np.repeat(np.arange(count), len(actions))
         joined = actions.take(np.tile(np.arange(len(actions)), count))
-        values = evaluate(problem, joined, loss[cell], slack=False)
+        values = evaluate(problem, joined, loss[cell])
         attention = problem.space.attention(parameters)
         cost = values.effective_tokens(parameters[cell], attention[cell])
         gain = tasks.value[joined.task] * values.success
@@ -75,9 +75,7 @@ class Neighbourhood:
         needs = requirement(problem)
         if needs is not None:
             needs = replace(needs, group=tasks.group[joined.task])
-        found = segments(
-            points, cell, owner, cost, gain, tasks.weight[joined.task], count, needs
-        )
+        found = segments(points, cell, owner, cost, gain, tasks.weight[joined.task], count, needs)
         with np.errstate(invalid="ignore"):
             bought = spend(found, room / (2.0 * parameters))
         return np.where(room >= 0.0, bought.value, -np.inf)
@@ -125,8 +123,11 @@ class Neighbourhood:
             sizes = np.append(size[near], best.parameters)
             losses = np.append(loss[near], best.loss)
             tokens = training.tokens(sizes, losses)
-            box = np.array([[u[near].min(), u[near].max()], [t[near].min(), t[near].max()]]) \
-                if np.any(near) else np.array([[centre[0]] * 2, [centre[1]] * 2])
+            box = (
+                np.array([[u[near].min(), u[near].max()], [t[near].min(), t[near].max()]])
+                if np.any(near)
+                else np.array([[centre[0]] * 2, [centre[1]] * 2])
+            )
             wanted = np.maximum(0.7 * (box[:, 1] - box[:, 0]), 0.15 * half)
             if np.all(wanted > 0.6 * half):
                 break

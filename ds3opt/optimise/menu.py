@@ -96,8 +96,12 @@ def first_actions(problem: Problem) -> Actions:
     which, policy = np.nonzero(on)
     task, point = task[which], point[which]
     return Actions(
-        np.zeros_like(task), task, policy,
-        steps[task, point], below[task, point], above[task, point],
+        np.zeros_like(task),
+        task,
+        policy,
+        steps[task, point],
+        below[task, point],
+        above[task, point],
     )
 
 
@@ -121,8 +125,9 @@ def refined(actions: Actions, where: NDArray[np.bool_]) -> Actions:
         ]
     )
     # of two midpoints at one place the wider interval is kept last, and the narrower dropped
-    order = np.lexsort((merged.above - merged.below, merged.steps, merged.policy, merged.task,
-                        merged.cell))
+    order = np.lexsort(
+        (merged.above - merged.below, merged.steps, merged.policy, merged.task, merged.cell)
+    )
     merged = merged.take(order)
     same = np.zeros(len(merged), bool)
     same[:-1] = (
@@ -134,30 +139,68 @@ def refined(actions: Actions, where: NDArray[np.bool_]) -> Actions:
     return merged.take(~same)
 
 
-def evaluate(problem: Problem, actions: Actions, loss: FloatArray, *, slack: bool = True) -> Values:
+def evaluate(
+    problem: Problem, actions: Actions, loss: FloatArray, *, slack: bool = False
+) -> Values:
     """Success and use of every action at its loss, (action,).
 
     Success never rises with loss and use never falls with it, which the search's bounds rest on.
+    Slack is 0 unless asked for.
     """
     assert problem.tasks is not None
-    size = len(actions)
-    columns = {name: np.zeros(size) for name in Values.__dataclass_fields__}
-    for index in np.unique(actions.policy):
-        at = np.flatnonzero(actions.policy == index)
-        part = _evaluate_policy(problem, int(index), actions.take(at), loss[at], slack)
-        for name, value in zip(columns, part, strict=True):
-            columns[name][at] = value
-    return Values(**columns)
-
-
-def _evaluate_policy(
-    problem: Problem, index: int, actions: Actions, loss: FloatArray, slack: bool
-) -> tuple[FloatArray, ...]:
-    assert problem.tasks is not None
-    tasks, policy, task = problem.tasks, problem.policies[index], actions.task
+    tasks, task = problem.tasks, actions.task
     traits = tasks.traits.take(task)
-    skills, steps = tasks.skills[task], actions.steps
-    # one trace is the same for all actions of a task that differ in policy only
+    trace = _trace(problem, actions, loss, traits)
+    success = np.empty(len(actions))
+    checking = np.empty(len(actions))
+    used = actions.steps
+    if not problem.charge_budget:
+        used = np.asarray(
+            expected_steps(trace.advance, trace.skills, actions.steps, fatigue=trace.fatigue)
+        )
+    samples, branches = _widths(problem, actions)
+    width = samples * branches * tasks.tokens_per_step[task]
+    output = width * used
+    prompt = tasks.prompt_tokens[task]
+    prompts = samples * prompt
+    for index, at in _by_policy(actions):
+        policy = problem.policies[index]
+        success[at] = policy.answer_success(trace.success[at], traits.take(at))
+        checking[at] = checking_flop(tasks, task[at], policy, output[at], prompts[at], used[at])
+    pairs = np.asarray(attention_token_pairs(output, prompt, branches=branches, samples=samples))
+    loose = saved = np.zeros(len(actions))
+    if slack:
+        loose, saved = _slack(problem, actions, trace, traits)
+    tokens = output + prompts if problem.prefill else output
+    return Values(success, loose, tokens, pairs, saved, checking)
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """One trace of every action, (action,)."""
+
+    advance: FloatArray
+    fatigue: FloatArray | float
+    skills: FloatArray
+    success: FloatArray
+
+
+def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
+    return [
+        (int(index), np.flatnonzero(actions.policy == index)) for index in np.unique(actions.policy)
+    ]
+
+
+def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray]:
+    """Samples and branches of every action."""
+    samples = np.array([p.samples for p in problem.policies], dtype=np.float64)
+    branches = np.array([p.branches for p in problem.policies], dtype=np.float64)
+    return samples[actions.policy], branches[actions.policy]
+
+
+def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTraits) -> _Trace:
+    assert problem.tasks is not None
+    tasks, task = problem.tasks, actions.task
     step = tasks.directionality[task] * step_skill_success(
         loss,
         tasks.difficulty[task],
@@ -165,32 +208,16 @@ def _evaluate_policy(
         scale=problem.capability_scale,
         offset=problem.capability_offset,
     )
-    advance, fatigue = policy.level(step, tasks.fatigue[task], traits)
-    trace = np.asarray(chain_of_thought_success(advance, skills, steps, fatigue=fatigue))
-    used = steps
-    if not problem.charge_budget:
-        used = np.asarray(expected_steps(advance, skills, steps, fatigue=fatigue))
-    success = policy.answer_success(trace, traits)
-    width = policy.samples * policy.branches * tasks.tokens_per_step[task]
-    output = width * used
-    prompt = tasks.prompt_tokens[task]
-    prompts = policy.samples * prompt
-    tokens = output + (prompts if problem.prefill else 0.0)
-    pairs = attention_token_pairs(
-        output, prompt, branches=policy.branches, samples=policy.samples
-    )
-    checking = checking_flop(tasks, task, policy, output, prompts, used)
-    if not slack:
-        nothing = np.zeros_like(success)
-        return success, nothing, tokens, np.asarray(pairs), nothing, checking
-    shape = (advance, skills, fatigue)
-    loose = [
-        _interval_slack(problem, policy, traits, shape, low, high, trace, success)
-        for low, high in ((actions.below, steps), (steps, actions.above))
-    ]
-    saved = np.maximum(loose[0][1], loose[1][1]) * width**2 / (policy.samples * policy.branches)
-    return (success, np.maximum(loose[0][0], loose[1][0]), tokens, np.asarray(pairs), saved,
-            checking)
+    advance, fatigue = np.array(step), tasks.fatigue[task].copy()
+    tires = bool(np.any(fatigue))
+    for index, at in _by_policy(actions):
+        if problem.policies[index].branches > 1:
+            advance[at], fatigue[at] = problem.policies[index].level(
+                step[at], fatigue[at], traits.take(at)
+            )
+    skills, ruin = tasks.skills[task], fatigue if tires else 0.0
+    success = chain_of_thought_success(advance, skills, actions.steps, fatigue=ruin)
+    return _Trace(advance, ruin, skills, np.asarray(success))
 
 
 def checking_flop(
@@ -221,30 +248,28 @@ def checking_flop(
     return flop
 
 
-def _interval_slack(
-    problem: Problem,
-    policy: Policy,
-    traits: TaskTraits,
-    shape: tuple[FloatArray, FloatArray, FloatArray],
-    low: FloatArray,
-    high: FloatArray,
-    trace: FloatArray,
-    success: FloatArray,
+def _slack(
+    problem: Problem, actions: Actions, trace: _Trace, traits: TaskTraits
 ) -> tuple[FloatArray, FloatArray]:
-    """How far success may rise above, and pairs fall below, the chord between two step counts.
+    """How far success may rise above, and pairs fall below, the chords to an action's neighbours.
 
     For whole n in [low, high] a function with second differences >= -K stays within
     ``K (high - low)**2 / 8`` of its chord. The chance f(n) of finishing at step n is log-concave,
     so on the interval it is at most its value at the point nearest its mode, and ``f(n) - f(n+1)``
     is at most that times ``1 - f(high) / f(high - 1)``, a ratio in closed form.
     """
-    advance, skills, fatigue = shape
-    width = np.zeros_like(low)
-    pairs = np.zeros_like(low)
-    open_ = high - low > 1.5  # no whole number lies strictly between neighbours
-    if not np.any(open_):
-        return width, pairs
-    a, m, h, n1, n2 = advance[open_], skills[open_], fatigue[open_], low[open_], high[open_]
+    assert problem.tasks is not None
+    count = len(actions)
+    loose, saved = np.zeros(2 * count), np.zeros(2 * count)
+    low = np.concatenate([actions.below, actions.steps])
+    high = np.concatenate([actions.steps, actions.above])
+    # where neighbours are one step apart there is nothing between them
+    open_ = np.flatnonzero(high - low > 1.5)
+    if open_.size == 0:
+        return np.zeros(count), np.zeros(count)
+    of = open_ % count
+    a, m, n1, n2 = trace.advance[of], trace.skills[of], low[open_], high[open_]
+    h = trace.fatigue if isinstance(trace.fatigue, float) else trace.fatigue[of]
     moving = a + (1.0 - a) * h  # chance that a level advances or ruins
     with np.errstate(divide="ignore", invalid="ignore"):
         mode = np.where(moving > 0.0, 1.0 + np.floor((m - 1.0) / moving), np.inf)
@@ -252,12 +277,24 @@ def _interval_slack(
     most = np.asarray(finish_probability(a, m, peak, fatigue=h))
     ratio = (1.0 - moving) * (n2 - 1.0) / np.maximum(n2 - m, 1.0)
     falling = most * np.clip(1.0 - ratio, 0.0, 1.0)
-    ends = np.asarray(chain_of_thought_success(a, m, n1, fatigue=h))
-    tops = np.asarray(chain_of_thought_success(a, m, n2, fatigue=h))
-    slope, curvature = policy.answer_slope(ends, tops, traits.take(np.flatnonzero(open_)))
+    # the action itself is one end of its interval; the other end is a neighbour
+    right = open_ >= count
+    other = np.where(right, n2, n1)
+    there = np.asarray(chain_of_thought_success(a, m, other, fatigue=h))
+    here = trace.success[of]
+    first, last = np.where(right, here, there), np.where(right, there, here)
+    slope, curvature = np.empty(open_.size), np.empty(open_.size)
+    policy = actions.policy[of]
+    for index in np.unique(policy):
+        at = np.flatnonzero(policy == index)
+        slope[at], curvature[at] = problem.policies[index].answer_slope(
+            first[at], last[at], traits.take(of[at])
+        )
     eighth = (n2 - n1) ** 2 / 8.0
     second = eighth * (slope * falling + 2.0 * curvature * most**2)
-    width[open_] = np.minimum(second, slope * (tops - ends))
-    unfinished = 1.0 if problem.charge_budget else 1.0 - ends
-    pairs[open_] = eighth * unfinished**2
-    return width, pairs
+    loose[open_] = np.minimum(second, slope * np.maximum(last - first, 0.0))
+    samples, branches = _widths(problem, actions)
+    tokens = (samples * branches)[of] * problem.tasks.tokens_per_step[actions.task[of]]
+    squared = tokens**2 / (samples * branches)[of]
+    saved[open_] = eighth * squared * (1.0 if problem.charge_budget else (1.0 - first) ** 2)
+    return np.maximum(loose[:count], loose[count:]), np.maximum(saved[:count], saved[count:])

@@ -47,7 +47,8 @@ def _extrapolations(problem: Problem, parameters: float, tokens: float) -> list[
         shown = [format_quantity(x, dimension) for x in (value, low, high)]
         notes.append(
             Note(
-                "extrapolation", "model.loss_law",
+                "extrapolation",
+                "model.loss_law",
                 f"{what}: {shown[0]} is outside the range that {problem.space.law_name} was "
                 f"fitted on, {shown[1]} to {shown[2]}",
             )
@@ -68,7 +69,8 @@ def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Not
     if longest > _LONG_TRACE:
         notes.append(
             Note(
-                "long_trace", "workload.mix",
+                "long_trace",
+                "workload.mix",
                 f"a trace of {format_quantity(longest, 'tokens')} is longer than common context "
                 "windows; cap it with max_output_tokens or model.context_tokens",
             )
@@ -77,7 +79,8 @@ def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Not
     if skipped > 5e-5:
         notes.append(
             Note(
-                "not_attempted", "workload.mix",
+                "not_attempted",
+                "workload.mix",
                 f"{100 * skipped:.2f} % of tasks are not attempted: their compute solves more "
                 "elsewhere",
             )
@@ -88,12 +91,14 @@ def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Not
             unoffered[policy.name] = policy
     for name, policy in unoffered.items():
         needs = (
-            "wrong_answers" if policy.needs_wrong_answers
+            "wrong_answers"
+            if policy.needs_wrong_answers
             else f"a verifier of kind {policy.needs.name.lower()}"
         )
         notes.append(
             Note(
-                "policy_not_offered", "reasoning.policies",
+                "policy_not_offered",
+                "reasoning.policies",
                 f"{name} is offered to no class: none states {needs}",
             )
         )

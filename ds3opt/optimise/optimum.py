@@ -18,7 +18,6 @@ FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
 
-
 @dataclass(frozen=True)
 class Found:
     """A plan and the bounds of the optimum."""
@@ -79,8 +78,12 @@ def polished(problem: Problem, budgets: Budgets, found: Found, *, rounds: int = 
         mix = found.mix
     assert mix is not None
     return Found(
-        mix.value, max(found.upper, mix.value), best.parameters, best.loss,
-        neighbourhood=near, mix=mix,
+        mix.value,
+        max(found.upper, mix.value),
+        best.parameters,
+        best.loss,
+        neighbourhood=near,
+        mix=mix,
     )
 
 

@@ -47,7 +47,9 @@ def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPla
     if problem.objective == "loss":
         loss, size = training.least_loss(
             lambda n: 2.0 * n * served,
-            one * budgets.total_flop, one * budgets.training_flop, one * budgets.inference_flop,
+            one * budgets.total_flop,
+            one * budgets.training_flop,
+            one * budgets.inference_flop,
         )
         if not np.isfinite(loss[0]):
             return None
@@ -69,9 +71,7 @@ def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPla
             spent, used = training.flop(n, np.full(n.shape, target)), 2.0 * n * served
             ok = (spent <= budgets.training_flop) & (used <= budgets.inference_flop)
             ok &= spent + used <= budgets.total_flop
-            cost = {"total_flop": spent + used, "training_flop": spent}.get(
-                problem.objective, used
-            )
+            cost = {"total_flop": spent + used, "training_flop": spent}.get(problem.objective, used)
             return np.where(ok & np.isfinite(spent), cost, np.inf)
 
         value, best = _least(training, objective)
@@ -81,7 +81,9 @@ def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPla
     return PretrainingPlan(
         value,
         _certified(objective, np.log(best), value, training.space.parameters),
-        best, tokens, reached,
+        best,
+        tokens,
+        reached,
         float(training.flop_of(np.array(best), np.array(tokens))),
         2.0 * best * served,
         _range_within(objective, np.log(best), value * (1.0 + gap), training.space.parameters),

@@ -86,8 +86,12 @@ def caps_of(
         caps.append(Cap("unique_tokens", space.unique_tokens, tokens, "tokens"))
     if np.isfinite(space.tokens_per_parameter[1]):
         caps.append(
-            Cap("max_tokens_per_parameter", space.tokens_per_parameter[1], tokens / parameters,
-                "tokens/parameter")
+            Cap(
+                "max_tokens_per_parameter",
+                space.tokens_per_parameter[1],
+                tokens / parameters,
+                "tokens/parameter",
+            )
         )
     return caps
 
@@ -101,9 +105,7 @@ def limit_uses(
         price: float | None = None
         if priced:
             price = _price(problem, budgets, cap, found) if cap.binding else 0.0
-        uses.append(
-            LimitUse(cap.name, cap.limit, cap.used, cap.binding, price, cap.unit, cap.kind)
-        )
+        uses.append(LimitUse(cap.name, cap.limit, cap.used, cap.binding, price, cap.unit, cap.kind))
     return tuple(uses)
 
 
@@ -143,8 +145,14 @@ def required_accuracy_uses(problem: Problem, found: Found, reached: list[float])
         if found.mix is not None:
             share = float(tasks.group_share[index])
             price = -float(found.mix.group_prices[index]) * share * float(least) * np.log(2.0)
-        cap = Cap(f"min_accuracy of {tasks.group_names[index]}", float(least), reached[index],
-                  "accuracy", "at least")
-        uses.append(LimitUse(cap.name, cap.limit, cap.used, cap.binding, price + 0.0, cap.unit,
-                             cap.kind))
+        cap = Cap(
+            f"min_accuracy of {tasks.group_names[index]}",
+            float(least),
+            reached[index],
+            "accuracy",
+            "at least",
+        )
+        uses.append(
+            LimitUse(cap.name, cap.limit, cap.used, cap.binding, price + 0.0, cap.unit, cap.kind)
+        )
     return uses

@@ -38,9 +38,13 @@ CHUNK = 200_000
 DEEPEST = 80
 _SIZE_GRID = np.linspace(0.0, 1.0, 13)
 _SIZE_ROUNDS = 3
-_PRICE_REACH = 2.0
-_PRICE_SHRINK = 0.8
-"""Actions stay for prices within a factor 1 + reach x shrink**depth of their cell's."""
+_PRICE_REACH = 3.0
+"""Actions stay for prices within this factor of their cell's, unless that proved too narrow."""
+
+_SMOOTH = 50
+"""Tasks from which on the price moves little with loss and size, and its range may narrow."""
+_FORGONE = 0.01
+"""Part of the gap that leaving out near-ties may cost in one wave."""
 
 Progress = Callable[[str, float], None]
 
@@ -72,6 +76,10 @@ class Cells:
     price_low: FloatArray
     """The actions left are complete for prices of an effective token in [price_low, price_high]."""
     price_high: FloatArray
+    free_price: NDArray[np.bool_]
+    """Whether actions stay for all prices, after the price once left its range."""
+    given_up: FloatArray
+    """Value per task that actions left out may have had above those that stayed."""
     upper: FloatArray
     depth: IntArray
     actions: Actions
@@ -133,9 +141,7 @@ class Search:
         open_upper = np.full(len(self.budgets), -np.inf)
         for block in blocks:
             np.maximum.at(open_upper, block.budget, block.upper)
-        for incumbent, closed, still in zip(
-            self.incumbents, self.closed, open_upper, strict=True
-        ):
+        for incumbent, closed, still in zip(self.incumbents, self.closed, open_upper, strict=True):
             # solving everything is a bound too
             bound = min(float(max(closed, still)), float(self.weight @ self.worth))
             incumbent.upper = max(incumbent.value, bound)
@@ -207,6 +213,8 @@ class Search:
                 checking=np.zeros(count),
                 price_low=np.zeros(count),
                 price_high=np.full(count, np.inf),
+                free_price=np.zeros(count, bool),
+                given_up=np.zeros(count),
                 upper=np.full(count, np.inf),
                 depth=np.zeros(count, dtype=np.intp),
                 actions=replace(
@@ -250,7 +258,8 @@ class Search:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
         size = self._likely_size(cells)
-        values = evaluate(self.problem, actions, cells.loss_low[actions.cell])
+        loss = cells.loss_low[actions.cell]
+        values = evaluate(self.problem, actions, loss, slack=True)
         worth = self.worth[actions.task]
         gain = worth * values.success
         attention = self.problem.space.attention(size)
@@ -258,7 +267,13 @@ class Search:
         cost = values.effective_tokens(size[actions.cell], attention[actions.cell])
         points = envelope(owner, cost, gain)
         found = segments(
-            points, actions.cell, owner, cost, gain, self.weight[actions.task], count,
+            points,
+            actions.cell,
+            owner,
+            cost,
+            gain,
+            self.weight[actions.task],
+            count,
             self._required(actions),
         )
         at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
@@ -269,36 +284,56 @@ class Search:
         lost = price != wanted
         value = np.where(at_low >= 0.0, tried.value, -np.inf)
         self._offer(cells, value, size, tried.price)
-        nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[
-            :, None
-        ] * np.linspace(0.0, 1.0, NODES)
+        nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * np.linspace(
+            0.0, 1.0, NODES
+        )
         nodes[:, -1] = cells.size_high
-        phi = self._lagrangian(cells, owner, values, gain, nodes, price, extra)
+        probes = np.concatenate([nodes, np.log(size)[:, None]], axis=1)
+        phi = self._lagrangian(cells, owner, values, gain, probes, price, extra)
+        with np.errstate(invalid="ignore"):
+            at_size = phi[:, -1] + np.where(price > 0.0, price * np.maximum(at_high, 0.0), 0.0)
+        phi = phi[:, :-1]
         bound = interval_bounds(
-            self.training, cells.loss_high, nodes, phi, price,
-            self.total_cap[cells.budget], self.inference_cap[cells.budget],
+            self.training,
+            cells.loss_high,
+            nodes,
+            phi,
+            price,
+            self.total_cap[cells.budget],
+            self.inference_cap[cells.budget],
             self.problem.tasks_served,
         )
+        bound += cells.given_up[:, None]
         upper = np.minimum(cells.upper, np.max(bound, axis=1))
-        cells, by_size = self._narrowed(cells, nodes, bound, upper, bought.value, value)
+        cells, by_size = self._narrowed(cells, nodes, bound, upper, at_size, value)
+        loosened = at_size - bought.value > 0.2 * self.gap
         weight = self.weight[actions.task]
         pairs = total_of(found, bought, values.pairs, weight)
         checking = total_of(found, bought, values.checking, weight)
-        reach = 1.0 + _PRICE_REACH * _PRICE_SHRINK**cells.depth
+        reach = np.where(cells.free_price, np.inf, self._price_reach(cells.depth))
         cells = replace(
             cells,
             pairs=pairs,
             checking=checking,
             price_low=np.maximum(cells.price_low, price / reach),
-            price_high=np.where(
-                price > 0.0, np.minimum(cells.price_high, price * reach), cells.price_high
+            price_high=np.minimum(
+                cells.price_high, np.where(price > 0.0, np.maximum(price, 1e-300) * reach, np.inf)
             ),
         )
         lower = np.array([i.value for i in self.incumbents])
         open_ = cells.upper > lower[cells.budget] + self.gap
         keep = self._surviving(cells, open_, owner, values, gain, points)
+        cells = replace(cells, given_up=cells.given_up + _FORGONE * self.gap)
         loose = worth * values.slack
-        return _Examined(replace(cells, actions=actions.take(keep)), by_size, lost, loose[keep])
+        return _Examined(
+            replace(cells, actions=actions.take(keep)), by_size, lost, loosened, loose[keep]
+        )
+
+    def _price_reach(self, depth: IntArray) -> FloatArray:
+        """How far a cell's price may move in its children; few tasks make it jump."""
+        if self.weight.size < _SMOOTH:
+            return np.full(depth.shape, _PRICE_REACH)
+        return np.maximum(_PRICE_REACH * 0.8**depth, 1.25)
 
     def _likely_size(self, cells: Cells) -> FloatArray:
         """The size in each cell that leaves most tokens at its lower loss, net of the rest."""
@@ -324,9 +359,7 @@ class Search:
         net = (room - extra - cells.checking[:, None]) / size
         return np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf)
 
-    def _offer(
-        self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray
-    ) -> None:
+    def _offer(self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray) -> None:
         for index in np.unique(cells.budget):
             mine = np.flatnonzero(cells.budget == index)
             best = mine[np.argmax(value[mine])]
@@ -419,7 +452,7 @@ class Search:
         size_low = np.where(some, nodes[rows, first], cells.size_low)
         size_high = np.where(some, nodes[rows, last + 1], cells.size_high)
         # at the reference size the price is exact: what is above its value there is due to size
-        known = np.isfinite(reference)
+        known = np.isfinite(reference) & np.isfinite(value)
         from_size = np.where(known, upper - reference, 0.0)
         from_loss = np.where(known, reference, 0.0) - np.where(np.isfinite(value), value, 0.0)
         wide = size_high - size_low > 1e-9
@@ -444,7 +477,8 @@ class Search:
         """Actions that can be on their task's envelope for some loss and size in an open cell.
 
         An action at its best (lower loss, slack, the size where it is cheapest) is dropped if it
-        lies below the envelope of its rivals at their worst.
+        lies below the envelope of its rivals at their worst, or so little above it that leaving
+        it out costs no more than `given_up` accounts for.
         """
         actions = cells.actions
         if len(actions) == 0:
@@ -454,23 +488,25 @@ class Search:
         if rivals.size == 0:
             return keep
         rival = actions.take(rivals)
-        worst = evaluate(self.problem, rival, cells.loss_high[rival.cell], slack=False)
+        worst = evaluate(self.problem, rival, cells.loss_high[rival.cell])
         dear, cheap = np.exp(cells.size_low), np.exp(cells.size_high)
         space = self.problem.space
-        worst_cost = worst.effective_tokens(
-            dear[rival.cell], space.attention(dear)[rival.cell]
-        )
+        worst_cost = worst.effective_tokens(dear[rival.cell], space.attention(dear)[rival.cell])
         worst_gain = self.worth[rival.task] * worst.success
         hull = envelope(owner[rivals], worst_cost, worst_gain)
         best_cost = values.effective_tokens(
             cheap[actions.cell], space.attention(cheap)[actions.cell], least=True
         )
         height = envelope_height(
-            owner, best_cost, owner[rivals][hull], worst_cost[hull], worst_gain[hull],
+            owner,
+            best_cost,
+            owner[rivals][hull],
+            worst_cost[hull],
+            worst_gain[hull],
             *self._price_range(cells, actions),
         )
         best_gain = gain + self.worth[actions.task] * values.slack
-        return keep & (best_gain >= height * (1.0 - 1e-12))
+        return keep & (best_gain > height + _FORGONE * self.gap)
 
     def _price_range(self, cells: Cells, actions: Actions) -> tuple[FloatArray, FloatArray]:
         """Prices for which each action must stay; all prices where its class has a requirement."""
@@ -483,8 +519,8 @@ class Search:
     def _children(self, examined: _Examined, left: IntArray) -> list[Cells]:
         """Halves of the cells that are left, with a denser lattice where its slack matters."""
         cells = examined.cells
-        denser = cells.depth % 2 == 1
-        where = denser[cells.actions.cell] & (examined.loose > 0.1 * self.gap)
+        denser = examined.loosened[cells.actions.cell]
+        where = denser & (examined.loose > 0.05 * self.gap)
         cells = replace(cells, actions=refined(cells.actions, where))
         lost = examined.lost[left]
         children = []
@@ -503,6 +539,8 @@ class Search:
             cells,
             price_low=np.zeros(count),
             price_high=np.full(count, np.inf),
+            free_price=np.ones(count, bool),
+            given_up=np.zeros(count),
             actions=replace(
                 self.everything.take(np.tile(np.arange(size), count)),
                 cell=np.repeat(np.arange(count), size),
@@ -530,6 +568,8 @@ class _Examined:
     """Which cells to halve in size rather than in loss."""
     lost: NDArray[np.bool_]
     """Which cells' prices lie outside the range that their actions are complete for."""
+    loosened: NDArray[np.bool_]
+    """Which cells' bounds suffer from slack between the steps of their lattice."""
     loose: FloatArray  # (action,) worth of the slack
 
 

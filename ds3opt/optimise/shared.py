@@ -84,7 +84,9 @@ class _Ladder:
     def success(self, step_success: FloatArray, steps: FloatArray, clamped: bool) -> FloatArray:
         """Success of every task's chain of thought, (node, task)."""
         by_skills = success_by_skills(
-            step_success[:, self.first], int(np.max(self.skills)), steps[:, self.first],
+            step_success[:, self.first],
+            int(np.max(self.skills)),
+            steps[:, self.first],
             clamped=clamped,
         )
         return np.asarray(by_skills[:, self.rung, self.skills - 1])
@@ -98,9 +100,7 @@ class SharedSearch:
         self.problem, self.budgets, self.gap = problem, budgets, gap
         self.tasks = problem.tasks
         self.training = Training(problem.space)
-        self.caps = np.array(
-            [(b.total_flop, b.training_flop, b.inference_flop) for b in budgets]
-        ).T
+        self.caps = np.array([(b.total_flop, b.training_flop, b.inference_flop) for b in budgets]).T
         self.weight = self.tasks.weight * self.tasks.value
         self.ladder = _Ladder.of(problem)
 
@@ -136,7 +136,9 @@ class SharedSearch:
         else:
             trace = np.asarray(
                 chain_of_thought_success(
-                    advance, self.tasks.skills, steps,
+                    advance,
+                    self.tasks.skills,
+                    steps,
                     fatigue=fatigue if np.any(fatigue) else 0.0,
                     clamped=self.problem.clamped_steps,
                 )
@@ -198,7 +200,11 @@ class SharedSearch:
         return loss, size
 
     def attained(
-        self, policy: Policy, case: IntArray, budget: FloatArray, loss: FloatArray,
+        self,
+        policy: Policy,
+        case: IntArray,
+        budget: FloatArray,
+        loss: FloatArray,
     ) -> tuple[FloatArray, FloatArray]:
         """A loss that a plan reaches within the limits, and its size; inf where none was found."""
         if self.problem.charge_budget:
@@ -235,8 +241,13 @@ class SharedSearch:
                 upper = max(plans[index].upper, found.upper)
                 best = found if found.value > plans[index].value else plans[index]
                 plans[index] = SharedPlan(
-                    best.value, max(upper, best.value), best.policy, best.token_budget,
-                    best.parameters, best.loss, best.within_gap,
+                    best.value,
+                    max(upper, best.value),
+                    best.policy,
+                    best.token_budget,
+                    best.parameters,
+                    best.loss,
+                    best.within_gap,
                 )
         return plans
 
@@ -357,9 +368,7 @@ class _Nodes:
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def bounded(
-        self, left: IntArray, right: IntArray
-    ) -> tuple[IntArray, IntArray, FloatArray]:
+    def bounded(self, left: IntArray, right: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Upper bounds of intervals between nodes, without those that no plan reaches."""
         possible = np.isfinite(self.loss[left])
         left, right = left[possible], right[possible]
@@ -382,8 +391,12 @@ class _Nodes:
             near = self.budget[mine][self.value[mine] >= value - gap]
             plans.append(
                 SharedPlan(
-                    value, float(max(upper, value)), self.policy, float(self.budget[best]),
-                    float(self.size[best]), float(self.reached[best]),
+                    value,
+                    float(max(upper, value)),
+                    self.policy,
+                    float(self.budget[best]),
+                    float(self.size[best]),
+                    float(self.reached[best]),
                     (float(near.min()), float(near.max())),
                 )
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds3opt.errors import UsageError
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
@@ -34,6 +35,7 @@ from ds3opt.problem import Budgets, Problem, compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.schema.scenario import Frontier
 
+FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
 _BASELINES = (
@@ -59,15 +61,25 @@ def solve(
     progress : called with a stage and the fraction of it that is done.
     """
     problem = compile_problem(scenario)
+    asked = scenario.frontier if frontier else None
+    limits = _frontier_limits(asked) if asked is not None else np.zeros(0)
+    sets = [problem.budgets.with_limit(asked.over, float(x)) for x in limits] if asked else []
+    points: tuple[FrontierPoint, ...] = ()
     if problem.tasks is None:
         solution = _of_loss(problem, details)
     elif problem.objective in _ACCURACY:
-        solution = _of_accuracy(problem, details, progress)
+        # one search for the answer and its frontier: they share their waves
+        first, *rest = best_plans(problem, [problem.budgets, *sets], problem.gap, progress=progress)
+        solution = _of_accuracy(problem, first, details)
+        points = tuple(
+            _point(problem, float(limit), budgets, plan)
+            for limit, budgets, plan in zip(limits, sets, rest, strict=True)
+        )
     else:
         solution = _of_resource(problem, details, progress)
-    if frontier and scenario.frontier is not None:
-        points = _frontier(problem, scenario.frontier, progress)
-        solution = replace(solution, frontier_over=scenario.frontier.over, frontier=points)
+    if asked is not None:
+        points = points or _frontier(problem, limits, sets, progress)
+        solution = replace(solution, frontier_over=asked.over, frontier=points)
     return replace(solution, horizon_seconds=scenario.workload.horizon)
 
 
@@ -105,7 +117,12 @@ def evaluate(
     spent = float(training.flop_of(n, d)[0])
     if problem.tasks is None:
         plan = PretrainingPlan(
-            loss, loss, parameters, given, loss, spent,
+            loss,
+            loss,
+            parameters,
+            given,
+            loss,
+            spent,
             2.0 * parameters * problem.served_tokens,
         )
         solution = _loss_solution(replace(problem, objective="loss"), plan, details=False)
@@ -142,8 +159,7 @@ def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> So
 # -- objectives -----------------------------------------------------------------------------
 
 
-def _of_accuracy(problem: Problem, details: bool, progress: Progress | None) -> Solution:
-    (rough,) = best_plans(problem, [problem.budgets], problem.gap, progress=progress)
+def _of_accuracy(problem: Problem, rough: Found, details: bool) -> Solution:
     if not rough.feasible:
         return _nothing(problem, problem.budgets)
     found = polished(problem, problem.budgets, rough)
@@ -161,7 +177,8 @@ def _of_resource(problem: Problem, details: bool, progress: Progress | None) -> 
     least = least_budget(problem, problem.budgets, problem.objective, target, progress=progress)
     if least.found is None:
         return replace(
-            _empty(problem), status=Status.INFEASIBLE,
+            _empty(problem),
+            status=Status.INFEASIBLE,
             infeasibility=unreachable(problem, target, least.best),
         )
     budgets = problem.budgets.with_limit(problem.objective, least.enough)
@@ -173,15 +190,15 @@ def _of_resource(problem: Problem, details: bool, progress: Progress | None) -> 
     certificate = Certificate(
         problem.objective, min(least.too_little, upper), upper, problem.resource_gap, True
     )
-    status = (
-        Status.OPTIMAL if certificate.gap <= problem.resource_gap else Status.NOT_CONVERGED
-    )
+    status = Status.OPTIMAL if certificate.gap <= problem.resource_gap else Status.NOT_CONVERGED
     own = {name for name, _ in problem.budgets.items()}
     limits = tuple(
         use for use in solution.limits if use.name != problem.objective or use.name in own
     )
     solution = replace(
-        solution, status=status, certificate=certificate,
+        solution,
+        status=status,
+        certificate=certificate,
         limits=(*_target_use(solution, target), *limits),
     )
     return replace(solution, baselines=_baselines(problem)) if details else solution
@@ -196,8 +213,16 @@ def _target_use(solution: Solution, target: float) -> tuple[LimitUse, ...]:
             price = 0.01 / per_e_fold if per_e_fold > 0 else None
     assert solution.accuracy is not None
     return (
-        LimitUse("accuracy", target, solution.accuracy, True, None, "accuracy", "at least",
-                 relative_cost_per_point=price),
+        LimitUse(
+            "accuracy",
+            target,
+            solution.accuracy,
+            True,
+            None,
+            "accuracy",
+            "at least",
+            relative_cost_per_point=price,
+        ),
     )
 
 
@@ -211,7 +236,11 @@ def _of_loss(problem: Problem, details: bool) -> Solution:
 
 def _loss_solution(problem: Problem, plan: PretrainingPlan, *, details: bool) -> Solution:
     caps = caps_of(
-        problem, problem.budgets, plan.parameters, plan.training_tokens, plan.training_flop,
+        problem,
+        problem.budgets,
+        plan.parameters,
+        plan.training_tokens,
+        plan.training_flop,
         plan.inference_flop,
     )
     found = Found(plan.value, plan.value, plan.parameters, plan.loss)
@@ -223,8 +252,11 @@ def _loss_solution(problem: Problem, plan: PretrainingPlan, *, details: bool) ->
         _empty(problem),
         status=Status.OPTIMAL,
         certificate=Certificate(
-            problem.objective, plan.lower, plan.value,
-            problem.resource_gap if relative else problem.gap, relative,
+            problem.objective,
+            plan.lower,
+            plan.value,
+            problem.resource_gap if relative else problem.gap,
+            relative,
         ),
         parameters=plan.parameters,
         training_tokens=plan.training_tokens,
@@ -333,9 +365,7 @@ def _baseline(problem: Problem, name: str, words: str) -> Baseline:
             return Baseline(name, words, None, None, None)
         return Baseline(name, words, plan.objective, plan.parameters, plan.training_tokens)
     if problem.target_accuracy is not None:
-        least = least_budget(
-            problem, problem.budgets, problem.objective, problem.target_accuracy
-        )
+        least = least_budget(problem, problem.budgets, problem.objective, problem.target_accuracy)
         found, value = least.found, least.enough
     else:
         (found,) = best_plans(problem, [problem.budgets], problem.gap)
@@ -357,24 +387,20 @@ def _loss_baselines(problem: Problem) -> tuple[Baseline, ...]:
         if plan is None:
             result.append(Baseline(name, words, None, None, None))
         else:
-            result.append(
-                Baseline(name, words, plan.value, plan.parameters, plan.training_tokens)
-            )
+            result.append(Baseline(name, words, plan.value, plan.parameters, plan.training_tokens))
     return tuple(result)
 
 
-def _frontier(
-    problem: Problem, frontier: Frontier, progress: Progress | None
-) -> tuple[FrontierPoint, ...]:
+def _frontier_limits(frontier: Frontier) -> FloatArray:
     limits = np.geomspace(frontier.from_, frontier.to, frontier.points)
     limits[0], limits[-1] = frontier.from_, frontier.to
-    sets = [problem.budgets.with_limit(frontier.over, float(x)) for x in limits]
-    if problem.tasks is not None and problem.objective in _ACCURACY:
-        plans = best_plans(problem, sets, problem.gap, progress=progress)
-        return tuple(
-            _point(problem, limit, budgets, plan)
-            for limit, budgets, plan in zip(limits, sets, plans, strict=True)
-        )
+    return np.asarray(limits)
+
+
+def _frontier(
+    problem: Problem, limits: FloatArray, sets: list[Budgets], progress: Progress | None
+) -> tuple[FrontierPoint, ...]:
+    """Points of objectives that are solved limit by limit."""
     points = []
     for limit, budgets in zip(limits, sets, strict=True):
         there = replace(problem, budgets=budgets)
@@ -407,13 +433,17 @@ def _point_of(limit: float, solved: Solution) -> FrontierPoint:
     maximised = solved.objective in _ACCURACY
     low, high = solved.certificate.lower, solved.certificate.upper
     return FrontierPoint(
-        limit, solved.status, low if maximised else high, high if maximised else low,
-        solved.parameters, solved.training_tokens, solved.training_flop, solved.inference_flop,
+        limit,
+        solved.status,
+        low if maximised else high,
+        high if maximised else low,
+        solved.parameters,
+        solved.training_tokens,
+        solved.training_flop,
+        solved.inference_flop,
         _mean_tokens(solved.tasks) if solved.tasks else None,
     )
 
 
 def _mean_tokens(rows: tuple[TaskAllocation, ...]) -> float:
     return sum(row.share * row.expected_tokens for row in rows)
-
-

@@ -37,7 +37,9 @@ class Training:
             return np.where(attainable, 0.0, np.inf)
         if space.on_ray:
             ray = self.most_tokens(parameters, np.full(np.shape(parameters), np.inf))
-            return np.where(self.reached_loss(parameters, ray) <= loss, ray, np.inf)
+            allowed = ray > 0.0
+            reached = self.reached_loss(parameters, np.where(allowed, ray, 1.0))
+            return np.where(allowed & (reached <= loss), ray, np.inf)
         needed = np.asarray(
             space.law.training_tokens_for(loss, parameters, unique_tokens=space.unique_tokens)
         )

@@ -49,9 +49,7 @@ class BestOfN(Policy):
         perfect = (true == 1.0) & (false == 0.0)
         if np.any(perfect):
             slope = np.where(perfect, k * (1.0 - low) ** (k - 1), slope)
-            curvature = np.where(
-                perfect, k * (k - 1.0) * (1.0 - low) ** max(k - 2, 0), curvature
-            )
+            curvature = np.where(perfect, k * (k - 1.0) * (1.0 - low) ** max(k - 2, 0), curvature)
         return slope, curvature
 
     @property

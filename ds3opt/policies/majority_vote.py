@@ -45,9 +45,7 @@ class MajorityVote(Policy):
             if index < 0:
                 continue
             here = np.broadcast_to(traits.spectrum == index, low.shape)
-            slopes, curvatures = _derivative_bounds(
-                self.samples, traits.wrong_answer_shares[index]
-            )
+            slopes, curvatures = _derivative_bounds(self.samples, traits.wrong_answer_shares[index])
             slope[here] = slopes[first[here], last[here]]
             curvature[here] = curvatures[first[here], last[here]]
         return slope, curvature

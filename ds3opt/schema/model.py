@@ -152,7 +152,9 @@ class Model(Section):
         if self.training_tokens == "infinite":
             ratio = self.tokens_per_parameter
             if ratio.min is not None or ratio.max is not None:
-                raise ValueError("tokens_per_parameter has no meaning with infinite training_tokens")
+                raise ValueError(
+                    "tokens_per_parameter has no meaning with infinite training_tokens"
+                )
         elif self.training_tokens.unique is not None:
             law = LOSS_LAWS.get(self.loss_law) if isinstance(self.loss_law, str) else None
             if law is None or law.repetition is None:
@@ -162,4 +164,3 @@ class Model(Section):
                     f"worth: {', '.join(with_repetition)}"
                 )
         return self
-

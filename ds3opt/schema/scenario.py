@@ -61,8 +61,9 @@ class Minimise(Section):
             if targets:
                 raise ValueError("`minimise: loss` takes no target")
         elif len(targets) != 1:
-            raise ValueError(f"give what must be reached with the least {self.minimise}: "
-                             "either accuracy or loss")
+            raise ValueError(
+                f"give what must be reached with the least {self.minimise}: either accuracy or loss"
+            )
         return self
 
 
@@ -121,7 +122,9 @@ class Scenario(Section):
             self.objective.minimise == "loss" or self.objective.loss is not None
         )
         if about_loss and self.workload.mix is not None:
-            raise ValueError("an objective of pretraining loss takes workload.served_tokens, no mix")
+            raise ValueError(
+                "an objective of pretraining loss takes workload.served_tokens, no mix"
+            )
         if not about_loss and self.workload.mix is None:
             raise ValueError("workload.mix is missing: this objective needs task classes")
         limits = self.limits
