@@ -79,7 +79,7 @@ def envelope(owner: IntArray, cost: FloatArray, gain: FloatArray) -> IntArray:
         next_run = np.concatenate([run[1:], [1.0]])
         under = ~last & (rise * next_run <= next_rise * run)
         if not np.any(under):
-            return order.astype(np.intp)
+            return np.asarray(order, dtype=np.intp)
         order = order[~under]
 
 
@@ -173,8 +173,8 @@ def _required_first(found: Segments, required: Required, cells: int) -> Segments
     lack = np.maximum(required.least * (1.0 - 1e-12) - reached, 0.0)
     margin = np.full(cells * groups, np.inf)
     np.minimum.at(margin, key[forced > 0.0], found.slope[forced > 0.0])
-    needed = np.bincount(found.cell, forced * found.cost, minlength=cells)
-    needed = np.where(np.any(lack > 0.0, axis=1), np.inf, needed)
+    cost = np.bincount(found.cell, forced * found.cost, minlength=cells)
+    needed = np.where(np.any(lack > 0.0, axis=1), np.inf, cost)
     parts = np.concatenate([forced, 1.0 - forced])
     index = np.tile(np.arange(count), 2)
     late = np.repeat([False, True], count)

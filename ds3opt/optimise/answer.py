@@ -1,4 +1,4 @@
-"""From a plan to its answer: what every task does, what every class reaches, what limits are used."""
+"""From a plan to its answer: what every task does and what every class reaches."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ def task_rows(
                 ),
             )
         )
-    for task in np.flatnonzero(served < 1.0 - 1e-9):
-        part = 1.0 - float(served[task])
-        rows.append((int(task), -part, not_attempted(problem, int(task), part)))
+    for left in np.flatnonzero(served < 1.0 - 1e-9):
+        part = 1.0 - float(served[left])
+        rows.append((int(left), -part, not_attempted(problem, int(left), part)))
     return tuple(row for _, _, row in sorted(rows, key=lambda r: (r[0], r[1])))
 
 

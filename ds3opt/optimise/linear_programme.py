@@ -1,4 +1,4 @@
-"""Inner allocation under several limits at once: a linear programme over envelope points (cvxpy)."""
+"""Allocation under several limits at once: a linear programme over envelope points (cvxpy)."""
 
 from __future__ import annotations
 

@@ -258,43 +258,98 @@ def _slack(
     so on the interval it is at most its value at the point nearest its mode, and ``f(n) - f(n+1)``
     is at most that times ``1 - f(high) / f(high - 1)``, a ratio in closed form.
     """
-    assert problem.tasks is not None
     count = len(actions)
-    loose, saved = np.zeros(2 * count), np.zeros(2 * count)
-    low = np.concatenate([actions.below, actions.steps])
-    high = np.concatenate([actions.steps, actions.above])
+    follows = _follows(actions)
+    preceded = np.concatenate([[False], follows[:-1]])
+    # every interval once: above each action, and below those whose neighbour is not here;
     # where neighbours are one step apart there is nothing between them
-    open_ = np.flatnonzero(high - low > 1.5)
-    if open_.size == 0:
+    above = np.flatnonzero(actions.above - actions.steps > 1.5)
+    below = np.flatnonzero((actions.steps - actions.below > 1.5) & ~preceded)
+    of = np.concatenate([above, below])
+    if of.size == 0:
         return np.zeros(count), np.zeros(count)
-    of = open_ % count
-    a, m, n1, n2 = trace.advance[of], trace.skills[of], low[open_], high[open_]
-    h = trace.fatigue if isinstance(trace.fatigue, float) else trace.fatigue[of]
+    right = np.arange(of.size) < above.size
+    n1 = np.where(right, actions.steps[of], actions.below[of])
+    n2 = np.where(right, actions.above[of], actions.steps[of])
+    known = right & follows[of]
+    there = np.empty(of.size)
+    there[known] = trace.success[of[known] + 1]
+    ask = np.flatnonzero(~known)
+    if ask.size:
+        other = np.where(right[ask], n2[ask], n1[ask])
+        there[ask] = chain_of_thought_success(
+            trace.advance[of[ask]], trace.skills[of[ask]], other, fatigue=_at(trace, of[ask])
+        )
+    first = np.where(right, trace.success[of], there)
+    last = np.where(right, there, trace.success[of])
+    loose, saved = _interval_slack(problem, actions, trace, traits, of, n1, n2, first, last)
+    slack, pairs = np.zeros(count), np.zeros(count)
+    np.maximum.at(slack, of, loose)
+    np.maximum.at(pairs, of, saved)
+    shared = np.flatnonzero(known)
+    np.maximum.at(slack, of[shared] + 1, loose[shared])
+    np.maximum.at(pairs, of[shared] + 1, saved[shared])
+    return slack, pairs
+
+
+def _follows(actions: Actions) -> NDArray[np.bool_]:
+    """Whether the next action is this one's upper neighbour on the lattice."""
+    follows = np.zeros(len(actions), bool)
+    follows[:-1] = (
+        (actions.steps[1:] == actions.above[:-1])
+        & (actions.policy[1:] == actions.policy[:-1])
+        & (actions.task[1:] == actions.task[:-1])
+        & (actions.cell[1:] == actions.cell[:-1])
+    )
+    return follows
+
+
+def _at(trace: _Trace, index: IntArray) -> FloatArray | float:
+    return trace.fatigue if isinstance(trace.fatigue, float) else trace.fatigue[index]
+
+
+def _interval_slack(
+    problem: Problem,
+    actions: Actions,
+    trace: _Trace,
+    traits: TaskTraits,
+    of: IntArray,
+    n1: FloatArray,
+    n2: FloatArray,
+    first: FloatArray,
+    last: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Slack of success and of pairs on intervals [n1, n2] of the actions `of`.
+
+    `first` and `last` are the success of one trace at the ends.
+    """
+    assert problem.tasks is not None
+    a, m, h = trace.advance[of], trace.skills[of], _at(trace, of)
     moving = a + (1.0 - a) * h  # chance that a level advances or ruins
     with np.errstate(divide="ignore", invalid="ignore"):
         mode = np.where(moving > 0.0, 1.0 + np.floor((m - 1.0) / moving), np.inf)
     peak = np.clip(mode, n1 + 1.0, n2)
-    most = np.asarray(finish_probability(a, m, peak, fatigue=h))
     ratio = (1.0 - moving) * (n2 - 1.0) / np.maximum(n2 - m, 1.0)
-    falling = most * np.clip(1.0 - ratio, 0.0, 1.0)
-    # the action itself is one end of its interval; the other end is a neighbour
-    right = open_ >= count
-    other = np.where(right, n2, n1)
-    there = np.asarray(chain_of_thought_success(a, m, other, fatigue=h))
-    here = trace.success[of]
-    first, last = np.where(right, here, there), np.where(right, there, here)
-    slope, curvature = np.empty(open_.size), np.empty(open_.size)
+    share = np.clip(1.0 - ratio, 0.0, 1.0)
+    slope, curvature = np.empty(of.size), np.empty(of.size)
     policy = actions.policy[of]
     for index in np.unique(policy):
         at = np.flatnonzero(policy == index)
         slope[at], curvature[at] = problem.policies[index].answer_slope(
             first[at], last[at], traits.take(of[at])
         )
-    eighth = (n2 - n1) ** 2 / 8.0
-    second = eighth * (slope * falling + 2.0 * curvature * most**2)
-    loose[open_] = np.minimum(second, slope * np.maximum(last - first, 0.0))
+    loose = slope * np.maximum(last - first, 0.0)
+    # where that is nothing to speak of, there is no need for the sharper bound
+    sharpen = np.flatnonzero(loose > 0.01 * problem.gap)
+    if sharpen.size:
+        ruin = h if isinstance(h, float) else h[sharpen]
+        most = np.asarray(finish_probability(a[sharpen], m[sharpen], peak[sharpen], fatigue=ruin))
+        width = (n2 - n1)[sharpen] ** 2 / 8.0
+        falling = slope[sharpen] * most * share[sharpen]
+        second = width * (falling + 2.0 * curvature[sharpen] * most**2)
+        loose[sharpen] = np.minimum(loose[sharpen], second)
     samples, branches = _widths(problem, actions)
     tokens = (samples * branches)[of] * problem.tasks.tokens_per_step[actions.task[of]]
     squared = tokens**2 / (samples * branches)[of]
-    saved[open_] = eighth * squared * (1.0 if problem.charge_budget else (1.0 - first) ** 2)
-    return np.maximum(loose[:count], loose[count:]), np.maximum(saved[:count], saved[count:])
+    spread = 1.0 if problem.charge_budget else (1.0 - first) ** 2
+    return loose, (n2 - n1) ** 2 / 8.0 * squared * spread

@@ -333,7 +333,7 @@ class Search:
         """How far a cell's price may move in its children; few tasks make it jump."""
         if self.weight.size < _SMOOTH:
             return np.full(depth.shape, _PRICE_REACH)
-        return np.maximum(_PRICE_REACH * 0.8**depth, 1.25)
+        return np.asarray(np.maximum(_PRICE_REACH * 0.8**depth, 1.25))
 
     def _likely_size(self, cells: Cells) -> FloatArray:
         """The size in each cell that leaves most tokens at its lower loss, net of the rest."""
@@ -350,14 +350,14 @@ class Search:
             best = np.argmax(net, axis=1)
             low = u[rows, np.maximum(best - 1, 0)]
             high = u[rows, np.minimum(best + 1, _SIZE_GRID.size - 1)]
-        return np.exp(u[rows, best])
+        return np.asarray(np.exp(u[rows, best]))
 
     def _net_tokens(self, cells: Cells, u: FloatArray, loss: FloatArray) -> FloatArray:
         size = np.exp(u)
         room = self._room(cells.budget[:, None], size, np.broadcast_to(loss[:, None], u.shape))
         extra = 2.0 * self.problem.space.attention(size) * cells.pairs[:, None]
         net = (room - extra - cells.checking[:, None]) / size
-        return np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf)
+        return np.asarray(np.where(room > 0.0, np.where(np.isinf(room), -u, net), -np.inf))
 
     def _offer(self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray) -> None:
         for index in np.unique(cells.budget):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.compute import training_flop
-from ds3opt.problem import Budgets, TrainingSpace
+from ds3opt.problem import TrainingSpace
 
 FloatArray = NDArray[np.float64]
 

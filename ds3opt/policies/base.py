@@ -1,4 +1,4 @@
-"""What an inference policy is: a trace to follow, a number of them, and a rule to choose an answer."""
+"""What an inference policy is: traces to follow and a rule to choose one answer."""
 
 from __future__ import annotations
 

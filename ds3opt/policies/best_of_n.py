@@ -34,7 +34,7 @@ class BestOfN(Policy):
     def answer_slope(
         self, low: FloatArray, high: FloatArray, traits: TaskTraits
     ) -> tuple[FloatArray, FloatArray]:
-        """Bounds from ``V(x) = x h(a)``, h a decreasing convex function of the acceptance rate a."""
+        """Bounds from ``V(x) = x h(a)``, h falling and convex in the rate of acceptance a."""
         k = self.samples
         true, false = traits.true_positive_rate, traits.false_positive_rate
         spread = np.maximum(true - false, 0.0)

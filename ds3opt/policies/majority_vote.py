@@ -93,7 +93,7 @@ def _largest_on_cells(coefficients: FloatArray) -> FloatArray:
         + xlog1py(degree - y, -x)
     )
     largest = np.exp(log_pmf) @ np.maximum(coefficients, 0.0)
-    return np.minimum(largest, np.max(coefficients, initial=0.0)) * (1.0 + 1e-9)
+    return np.asarray(np.minimum(largest, np.max(coefficients, initial=0.0)) * (1.0 + 1e-9))
 
 
 def _range_maximum(cells: FloatArray) -> FloatArray:

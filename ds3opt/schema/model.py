@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
 from ds3opt.schema.quantities import (

@@ -1,4 +1,4 @@
-"""A number that varies within a task class: a list, a range or a distribution, as weighted points."""
+"""A number that varies within a class: a list, a range or a distribution, as weighted points."""
 
 from __future__ import annotations
 
