@@ -338,6 +338,17 @@ def envelope_height(
         return np.asarray(y + np.where(cost == x, 0.0, line * (cost - x)))
 
 
+def active(
+    owner: IntArray, cost: FloatArray, gain: FloatArray, low: FloatArray, high: FloatArray
+) -> NDArray[np.bool_]:
+    """Which points of envelopes (by owner and cost) are best at some price in [low, high]."""
+    run, rise = _steps(owner, cost), _steps(owner, gain)
+    slope = np.where(run > 0.0, rise / np.where(run > 0.0, run, 1.0), np.inf)
+    last = np.concatenate([owner[1:] != owner[:-1], [True]]) if owner.size else np.zeros(0, bool)
+    ahead = np.where(last, 0.0, np.concatenate([slope[1:], [0.0]]))
+    return np.asarray((slope >= low) & (ahead <= high))
+
+
 def _count_at_least(
     slope: FloatArray, hull_owner: IntArray, owner: IntArray, bound: FloatArray
 ) -> IntArray:

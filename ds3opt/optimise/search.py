@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ds3opt.optimise.allocation import (
     Required,
     Segments,
+    active,
     envelope,
     envelope_height,
     segments,
@@ -506,7 +507,13 @@ class Search:
             *self._price_range(cells, actions),
         )
         best_gain = gain + self.worth[actions.task] * values.slack
-        return keep & (best_gain > height + _FORGONE * self.gap)
+        keep &= best_gain > height + _FORGONE * self.gap
+        # near-ties are given up in favour of the rivals that can be best, so these must stay
+        low, high = self._price_range(cells, actions.take(rivals[hull]))
+        keep[rivals[hull]] |= active(
+            owner[rivals][hull], worst_cost[hull], worst_gain[hull], low, high
+        )
+        return keep
 
     def _price_range(self, cells: Cells, actions: Actions) -> tuple[FloatArray, FloatArray]:
         """Prices for which each action must stay; all prices where its class has a requirement."""
