@@ -27,6 +27,8 @@ IntArray = NDArray[np.intp]
 
 MAX_STEPS = 1e9
 """Steps that a trace may take where no cap is stated."""
+_ROUNDING = 1e-12
+"""Relative rounding of a product or quotient that is forgiven where it is made whole."""
 
 
 @dataclass(frozen=True)
@@ -310,7 +312,9 @@ def _points(task: TaskClass) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _directionality(ways: float | Directionality, skills: FloatArray) -> FloatArray:
     if isinstance(ways, Directionality):
-        relevant = np.maximum(np.ceil(skills * (1.0 + ways.relevant_ratio)), 1.0)
+        # 50 * 1.1 is 55.00000000000001: a whole product must not be rounded up
+        reach = skills * (1.0 + ways.relevant_ratio) * (1.0 - _ROUNDING)
+        relevant = np.maximum(np.ceil(reach), 1.0)
         return np.asarray(directionality(relevant, ways.delta))
     return np.full_like(skills, ways)
 
@@ -322,7 +326,9 @@ def _max_steps(task: TaskClass, model: Model, per_step: float) -> float:
         for context in (task.context_tokens, model.context_tokens)
     ]
     tokens = min((cap for cap in caps if cap is not None), default=math.inf)
-    return float(np.clip(tokens // per_step if math.isfinite(tokens) else MAX_STEPS, 0, MAX_STEPS))
+    # a cap of exactly n steps must give n, whatever division rounds to
+    steps = np.floor(tokens / per_step * (1.0 + _ROUNDING))
+    return float(np.clip(steps, 0, MAX_STEPS))
 
 
 def _wrong_answers(wrong: WrongAnswers | None) -> tuple[float, ...] | None:

@@ -35,7 +35,8 @@ class RulePlan:
 
 def best_on_rule(problem: Problem) -> RulePlan | None:
     """The best plan of a problem whose training tokens follow from the size; None if none fits."""
-    training, space = Training(problem.space), problem.space
+    training = Training(problem.space)
+    space = training.space
     actions = first_actions(problem)
     count = int(np.clip(_MOST_ACTIONS // max(len(actions), 1), 7, _SIZES))
     low, high = np.log(space.parameters)

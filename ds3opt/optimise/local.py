@@ -159,5 +159,5 @@ def room_for(
     room = np.minimum(
         np.where(np.isnan(left), np.inf, left), budgets.inference_flop / problem.tasks_served
     )
-    possible = spent <= min(budgets.total_flop, budgets.training_flop)
+    possible = np.isfinite(spent) & (spent <= min(budgets.total_flop, budgets.training_flop))
     return np.where(possible, np.maximum(room, 0.0) * (1.0 - 1e-12), -1.0)

@@ -250,7 +250,7 @@ class Search:
         with np.errstate(invalid="ignore"):
             left = self.total_cap[budget] - spent / self.problem.tasks_served
         room = np.minimum(np.where(np.isnan(left), np.inf, left), self.inference_cap[budget])
-        possible = spent <= self.training_cap[budget]
+        possible = np.isfinite(spent) & (spent <= self.training_cap[budget])
         return np.where(possible, np.maximum(room, 0.0), -1.0)
 
     # -- one block of cells -----------------------------------------------------------------

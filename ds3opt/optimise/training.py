@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class Training:
     """
 
     space: TrainingSpace
+    """Its sizes are those that some allowed number of training tokens goes with."""
+
+    def __post_init__(self) -> None:
+        # grids over sizes would step over a narrow interval that limits on D and on D / N leave
+        object.__setattr__(self, "space", _without_idle_sizes(self.space))
 
     def tokens(self, parameters: FloatArray, loss: FloatArray) -> FloatArray:
         """Least allowed training tokens for a loss of at most `loss`; inf where none are."""
@@ -219,6 +224,17 @@ class Training:
             return float(space.law.loss(parameters, np.inf))
         tokens = max(space.training_tokens[0], space.tokens_per_parameter[0] * parameters)
         return float(self.reached_loss(np.array(parameters), np.array(tokens)))
+
+
+def _without_idle_sizes(space: TrainingSpace) -> TrainingSpace:
+    """The space without sizes for which limits on tokens and on tokens per parameter clash."""
+    if space.infinite_data:
+        return space
+    (low, high), (fewest, most) = space.parameters, space.training_tokens
+    least_ratio, most_ratio = space.tokens_per_parameter
+    low = max(low, fewest / most_ratio)
+    high = min(high, most / least_ratio if least_ratio > 0.0 else np.inf)
+    return replace(space, parameters=(low, high))
 
 
 def _boundary(

@@ -127,6 +127,16 @@ class Scenario(Section):
             )
         if not about_loss and self.workload.mix is None:
             raise ValueError("workload.mix is missing: this objective needs task classes")
+        for task in self.workload.mix or ():
+            if task.min_accuracy > 0.0 and self.reasoning.budgets == "shared":
+                raise ValueError(
+                    f"min_accuracy of {task.name!r} goes with budgets: per_task: one shared token "
+                    "budget cannot favour a class"
+                )
+            if task.min_accuracy > 0.0 and task.value == 0.0 and self.objective == "value":
+                raise ValueError(
+                    f"class {task.name!r} has a min_accuracy but no value: give it a value above 0"
+                )
         limits = self.limits
         if isinstance(self.objective, Minimise) and self.objective.minimise != "loss":
             return self

@@ -1,0 +1,328 @@
+"""Compute allocation by brute force: grids of models, every whole number of steps, own knapsack.
+
+Traces are counted skill by skill instead of with closed forms, actions are never pruned by a bound,
+and models are scanned on grids that close in on the best of several starts. Slow and literal.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linprog
+
+from ds3opt.laws.capability import step_skill_success
+from ds3opt.laws.compute import inference_flop, layers_times_width, training_flop
+from ds3opt.laws.loss import LOSS_LAWS
+from ds3opt.laws.voting import (
+    majority_vote_success,
+    truncated_geometric_shares,
+    verified_choice_success,
+)
+
+
+def variants(policies: list[Any]) -> list[tuple[str, int, int]]:
+    """(name, samples, branches) of every policy of a scenario."""
+    found = []
+    for choice in policies:
+        if isinstance(choice, str):
+            found.append((choice, 1, 1))
+            continue
+        ((name, numbers),) = choice.items()
+        for k in numbers.get("samples", [1]):
+            for b in numbers.get("branches", [1]):
+                found.append((name, k, b))
+    return found
+
+
+def offered(task: dict[str, Any], name: str, branches: int) -> bool:
+    """Whether a class has what a policy needs."""
+    kind = task.get("verifier", {}).get("kind", "none")
+    if name == "tree_of_thought" or branches > 1:
+        return bool(kind == "process")
+    if name == "best_of_n":
+        return bool(kind != "none")
+    if name == "majority_vote":
+        return "wrong_answers" in task
+    return True
+
+
+def trace(
+    advance: np.ndarray, ruin: np.ndarray, skills: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Success within n levels and mean levels used, n = 1..most, (level, model), step by step.
+
+    Each level advances with `advance`, else the trace is ruined with `ruin` and, unaware, goes on.
+    """
+    models = advance.size
+    alive = np.zeros((skills + 1, models))
+    alive[0] = 1.0
+    success, used = np.zeros((most, models)), np.zeros((most, models))
+    spent = np.zeros(models)
+    for level in range(most):
+        spent = spent + (1.0 - alive[skills])
+        moved = alive.copy()
+        for have in range(skills):
+            stay = (1.0 - advance) * (1.0 - ruin)
+            moved[have] = alive[have] * stay + (alive[have - 1] * advance if have else 0.0)
+        if skills:
+            moved[skills] = alive[skills] + alive[skills - 1] * advance
+        alive = moved
+        success[level], used[level] = np.minimum(alive[skills], 1.0), spent
+    return success, used
+
+
+@dataclass(frozen=True)
+class Menu:
+    """Everything that one class may be served with, for several models."""
+
+    share: float
+    value: float
+    least: float
+    success: np.ndarray  # (action, model)
+    flop: np.ndarray  # (action, model) per task
+
+
+def menu(
+    scenario: dict[str, Any], task: dict[str, Any], size: np.ndarray, loss: np.ndarray
+) -> Menu:
+    """The menu of one class with one difficulty and one number of skills."""
+    reasoning, model = scenario.get("reasoning", {}), scenario.get("model", {})
+    capability = model.get("capability", {})
+    per_step = task.get("tokens_per_step", reasoning.get("tokens_per_step", 25.0))
+    fatigue = task.get("fatigue", reasoning.get("fatigue", 0.0))
+    prompt = task.get("prompt_tokens", 0.0)
+    most = round(task["max_output_tokens"] / per_step)
+    step = reasoning.get("directionality", 1.0) * step_skill_success(
+        loss,
+        task["difficulty"],
+        slope=capability.get("slope", 5.0),
+        scale=capability.get("scale", 1.0),
+        offset=capability.get("offset", 0.0),
+    )
+    verifier = task.get("verifier", {})
+    right = verifier.get("true_positive_rate", 1.0)
+    wrong = verifier.get("false_positive_rate", 0.0)
+    shape = model.get("shape", {})
+    if "width_per_layer" in shape:
+        attention = layers_times_width(size, shape["width_per_layer"])
+    else:
+        attention = np.full(size.shape, shape.get("layers", 0) * shape.get("attention_width", 0))
+    levels = np.arange(1, most + 1)
+    successes, flops = [], []
+    for name, k, b in variants(reasoning.get("policies", ["chain_of_thought"])):
+        if not offered(task, name, b):
+            continue
+        advance, ruin = np.asarray(step), np.full(size.shape, fatigue)
+        if b > 1:
+            none_right = (1.0 - step) ** b
+            advance = np.asarray(verified_choice_success(step, b, right, wrong))
+            missed = np.maximum(1.0 - advance - none_right, 0.0)
+            ruin = (none_right * fatigue**b + missed * fatigue) / np.maximum(1.0 - advance, 1e-300)
+            ruin = np.clip(ruin, 0.0, 1.0)
+        done, used = trace(advance, ruin, task["skills"], most)
+        if reasoning.get("charge", "expected") == "budget":
+            used = np.broadcast_to(levels[:, None].astype(float), done.shape)
+        if name == "best_of_n":
+            done = np.asarray(verified_choice_success(done, k, right, wrong))
+        if name == "majority_vote":
+            wrongs = task["wrong_answers"]
+            shares = truncated_geometric_shares(wrongs.get("decay", 1.0), wrongs["count"])
+            done = np.asarray(majority_vote_success(done, k, shares))
+        output = k * b * per_step * used
+        flop = inference_flop(
+            size,
+            output,
+            prompt,
+            layers=attention,
+            attention_width=1.0,
+            branches=b,
+            samples=k,
+            prefill=reasoning.get("prefill", True),
+        )
+        reader, check = verifier.get("parameters", 0.0), verifier.get("flop_per_check", 0.0)
+        if name == "best_of_n":
+            flop = flop + 2.0 * reader * (k * prompt + output / b) + check * k
+        if b > 1:
+            flop = flop + 2.0 * reader * (k * prompt + output) + check * k * b * used
+        successes.append(done)
+        flops.append(flop)
+    return Menu(
+        task["share"],
+        task.get("value", 1.0) if scenario.get("objective") == "value" else 1.0,
+        task.get("min_accuracy", 0.0),
+        np.concatenate(successes) if successes else np.zeros((0, size.size)),
+        np.concatenate(flops) if flops else np.zeros((0, size.size)),
+    )
+
+
+def hull(cost: np.ndarray, gain: np.ndarray) -> list[tuple[float, float]]:
+    """Upper concave hull from the origin, as corner points of rising cost."""
+    order = np.lexsort((-gain, cost))
+    corners = [(0.0, 0.0)]
+    for i in order:
+        x, y = float(cost[i]), float(gain[i])
+        if y <= corners[-1][1]:
+            continue
+        while len(corners) > 1 and (corners[-1][1] - corners[-2][1]) * (x - corners[-1][0]) <= (
+            y - corners[-1][1]
+        ) * (corners[-1][0] - corners[-2][0]):
+            corners.pop()
+        corners.append((x, y))
+    return corners
+
+
+def knapsack(menus: list[tuple[float, np.ndarray, np.ndarray]], budget: float) -> float:
+    """Most weighted gain for a budget, by the steepest hull segments; (share, cost, gain) each."""
+    pieces = []
+    for share, cost, gain in menus:
+        corners = hull(cost, gain)
+        for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+            slope = (y1 - y0) / (x1 - x0) if x1 > x0 else math.inf
+            pieces.append((slope, share * (x1 - x0), share * (y1 - y0)))
+    total = 0.0
+    for _, cost, gain in sorted(pieces, key=lambda piece: -piece[0]):
+        if cost > budget:
+            return total + gain * max(budget, 0.0) / cost
+        total, budget = total + gain, budget - cost
+    return total
+
+
+def programme(
+    menus: list[tuple[float, float, float, np.ndarray, np.ndarray]], budget: float
+) -> float:
+    """The same with least accuracies, as a linear programme: (share, value, least, cost, success).
+
+    -inf where no mix reaches what it must.
+    """
+    count = sum(success.size for *_, success in menus)
+    gain, cost, start = np.zeros(count), np.zeros(count), 0
+    rows, limits = [], []
+    for share, value, least, flop, success in menus:
+        stop = start + success.size
+        gain[start:stop], cost[start:stop] = share * value * success, share * flop
+        row = np.zeros(count)
+        row[start:stop] = 1.0
+        rows.append(row)
+        limits.append(1.0)
+        if least > 0.0:
+            row = np.zeros(count)
+            row[start:stop] = -success
+            rows.append(row)
+            limits.append(-least)
+        start = stop
+    if math.isfinite(budget):
+        rows.append(cost / budget)
+        limits.append(1.0)
+    solved = linprog(-gain, A_ub=np.array(rows), b_ub=np.array(limits), method="highs")
+    return -float(solved.fun) if solved.status == 0 else -math.inf
+
+
+def span_of(value: Any, low: float, high: float) -> tuple[float, float]:
+    """Lowest and highest of a range as a scenario writes it."""
+    if value is None:
+        return low, high
+    if isinstance(value, dict):
+        return value.get("min", low), value.get("max", high)
+    if isinstance(value, list):
+        return value[0], value[1]
+    return value, value
+
+
+def _snapped(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    near = np.clip(x, low, high)
+    return np.where(np.abs(near - x) <= 1e-12 * x, near, x)
+
+
+def values(scenario: dict[str, Any], size: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """The best value of each model, (model,); -inf where it breaks a limit."""
+    model, limits = scenario.get("model", {}), scenario["limits"]
+    data = model.get("training_tokens")
+    law = LOSS_LAWS[model.get("loss_law", "besiroglu2024")]
+    low, high = span_of(data, 1e6, 1e18)
+    unique = data.get("unique", math.inf) if isinstance(data, dict) else math.inf
+    least, most = span_of(model.get("tokens_per_parameter"), 0.0, math.inf)
+    smallest, largest = span_of(model.get("parameters"), 1e5, 1e14)
+    # logarithms round: what lies a hair outside of a range is put on its edge
+    size = _snapped(size, smallest, largest)
+    tokens = _snapped(_snapped(tokens, low, high), least * size, most * size)
+    loss = np.asarray(law.loss(size, tokens, unique))
+    attention = np.zeros(size.shape)
+    if "width_per_layer" in model.get("shape", {}):
+        attention = np.asarray(layers_times_width(size, model["shape"]["width_per_layer"]))
+    elif "layers" in model.get("shape", {}):
+        attention += model["shape"]["layers"] * model["shape"]["attention_width"]
+    sequence = model.get("training_sequence_tokens", 0.0)
+    spent = training_flop(
+        size, tokens, layers=attention, attention_width=1.0, sequence_tokens=sequence
+    )
+    total = limits.get("total_flop", math.inf)
+    allowed = (spent <= limits.get("training_flop", math.inf)) & (spent <= total)
+    allowed &= (tokens >= low) & (tokens <= high) & (size >= smallest) & (size <= largest)
+    allowed &= (tokens >= least * size) & (tokens <= most * size)
+    result = np.full(size.shape, -np.inf)
+    here = np.flatnonzero(allowed)
+    if here.size == 0:
+        return result
+    mix = scenario["workload"]["mix"]
+    menus = [menu(scenario, task, size[here], loss[here]) for task in mix]
+    room = np.minimum(total - spent, limits.get("inference_flop", math.inf))
+    room = room / scenario["workload"]["tasks"]
+    needy = any(m.least > 0.0 for m in menus)
+    for j, i in enumerate(here):
+        if needy:
+            rows = [(m.share, m.value, m.least, m.flop[:, j], m.success[:, j]) for m in menus]
+            result[i] = programme(rows, float(room[i]))
+        else:
+            plain = [(m.share, m.flop[:, j], m.value * m.success[:, j]) for m in menus]
+            result[i] = knapsack(plain, float(room[i]))
+    return result
+
+
+def best(
+    scenario: dict[str, Any],
+    starts: list[tuple[float, float]],
+    *,
+    side: int = 16,
+    rounds: int = 5,
+    kept: int = 2,
+) -> tuple[float, float, float]:
+    """Best value found, its size and training tokens: a grid over all, then grids that close in.
+
+    `starts` are further models (size, training tokens) to close in on.
+    """
+    model = scenario.get("model", {})
+    sizes = np.log(span_of(model.get("parameters"), 1e5, 1e14))
+    data = np.log(span_of(model.get("training_tokens"), 1e6, 1e18))
+    least, most = span_of(model.get("tokens_per_parameter"), 1e-9, 1e12)
+    u, v = np.meshgrid(np.linspace(*sizes, side), np.linspace(*data, side))
+    # where data is tied to size, scan within what the ratio allows
+    v = np.clip(v, np.log(least) + u, np.log(most) + u).ravel()
+    u = u.ravel()
+    scores = values(scenario, np.exp(u), np.exp(v))
+    top = np.argsort(-scores)[:kept]
+    centres = [(scores[i], u[i], v[i]) for i in top if np.isfinite(scores[i])]
+    found = [(float(s), float(np.exp(x)), float(np.exp(y))) for s, x, y in centres]
+    centres += [(-np.inf, np.log(n), np.log(d)) for n, d in starts]
+    for score, x, y in centres:
+        wide_u = max((sizes[1] - sizes[0]) / (side - 1), 1e-6)
+        wide_v = max((data[1] - data[0]) / (side - 1), 1e-6)
+        if score == -np.inf:
+            wide_u = wide_v = 0.5
+        for _ in range(rounds):
+            steps = np.linspace(-1.0, 1.0, 9)
+            gu, gv = np.meshgrid(
+                np.clip(x + wide_u * steps, *sizes), np.clip(y + wide_v * steps, *data)
+            )
+            gv = np.clip(gv, np.log(least) + gu, np.log(most) + gu).ravel()
+            gu = gu.ravel()
+            scores = values(scenario, np.exp(gu), np.exp(gv))
+            at = int(np.argmax(scores))
+            if scores[at] >= score:
+                score, x, y = scores[at], gu[at], gv[at]
+            wide_u, wide_v = 0.4 * wide_u, 0.4 * wide_v
+        found.append((float(score), float(np.exp(x)), float(np.exp(y))))
+    return max(found, default=(-math.inf, math.nan, math.nan))
