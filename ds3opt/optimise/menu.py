@@ -22,6 +22,8 @@ IntArray = NDArray[np.intp]
 
 STEPS_PER_OCTAVE = 3
 """Density of the first lattice; the search refines it where it decides something."""
+_MANY = 40_000
+"""Pairs of task and policy from which on the first lattice has one step per octave, for memory."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def first_actions(problem: Problem) -> Actions:
     assert problem.tasks is not None
     tasks = problem.tasks
     longest = float(np.max(tasks.max_steps - tasks.skills, initial=1.0))
-    octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / STEPS_PER_OCTAVE)
+    density = STEPS_PER_OCTAVE if int(tasks.allowed.sum()) < _MANY else 1
+    octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / density)
     offsets = np.unique(np.concatenate([[0.0], np.round(2.0**octaves)]))
     steps = np.minimum(tasks.skills[:, None] + offsets, tasks.max_steps[:, None])  # (task, lattice)
     steps = np.maximum(steps, 1.0)

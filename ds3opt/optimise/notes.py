@@ -10,6 +10,9 @@ from ds3opt.optimise.solution import Note, TaskAllocation
 from ds3opt.problem import Problem
 from ds3opt.units import format_quantity
 
+_CAUTION = ("hoffmann2022_rounded",)
+"""Laws whose note is a warning and not just provenance."""
+
 _LONG_TRACE = 131_072
 """Tokens of one trace beyond which no common model has a context window to hold it."""
 
@@ -22,7 +25,7 @@ def notes_for(
 ) -> tuple[Note, ...]:
     """Warnings about an answer, the same words wherever they are shown."""
     notes = _extrapolations(problem, parameters, training_tokens)
-    if problem.space.law.note:
+    if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
     notes += _about_tasks(problem, rows)
     return tuple(notes)

@@ -39,7 +39,7 @@ class PretrainingPlan:
 def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPlan | None:
     """Least loss, or least of a resource for a loss, within the limits; None if infeasible.
 
-    `gap` is relative and only sets how wide a range of sizes is reported.
+    `gap` only sets how wide a range of sizes is reported: absolute for a loss, else relative.
     """
     training = Training(problem.space)
     served = problem.served_tokens
@@ -77,6 +77,7 @@ def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPla
         value, best = _least(training, objective)
         if not np.isfinite(value):
             return None
+    limit = value + gap if problem.objective == "loss" else value * (1.0 + gap)
     tokens, reached = _tokens_and_loss(problem, training, budgets, best)
     return PretrainingPlan(
         value,
@@ -86,7 +87,7 @@ def best_model(problem: Problem, budgets: Budgets, gap: float) -> PretrainingPla
         reached,
         float(training.flop_of(np.array(best), np.array(tokens))),
         2.0 * best * served,
-        _range_within(objective, np.log(best), value * (1.0 + gap), training.space.parameters),
+        _range_within(objective, np.log(best), limit, training.space.parameters),
     )
 
 

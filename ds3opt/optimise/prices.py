@@ -83,7 +83,8 @@ def caps_of(
     if space.training_tokens[1] < 1e18:
         caps.append(Cap("max_training_tokens", space.training_tokens[1], tokens, "tokens"))
     if np.isfinite(space.unique_tokens):
-        caps.append(Cap("unique_tokens", space.unique_tokens, tokens, "tokens"))
+        distinct = min(tokens, space.unique_tokens)
+        caps.append(Cap("unique_tokens", space.unique_tokens, distinct, "tokens"))
     if np.isfinite(space.tokens_per_parameter[1]):
         caps.append(
             Cap(

@@ -37,6 +37,8 @@ ROOT_CELLS = 8
 CHUNK = 200_000
 """Actions that are examined together."""
 DEEPEST = 80
+_ACTIONS_PER_CELL = 1000
+"""Actions per cell that `solver.max_cells` allows for; large menus use up the cells sooner."""
 _SIZE_GRID = np.linspace(0.0, 1.0, 13)
 _SIZE_ROUNDS = 3
 _PRICE_REACH = 3.0
@@ -115,6 +117,9 @@ class Search:
     training: Training = field(init=False)
     incumbents: list[Incumbent] = field(init=False)
     examined: int = 0
+    """Cells examined so far."""
+    work: int = 0
+    """Actions evaluated so far."""
 
     def __post_init__(self) -> None:
         self.training = Training(self.problem.space)
@@ -135,7 +140,8 @@ class Search:
     def run(self) -> list[Incumbent]:
         """Search until every budget's gap is reached or the cells are used up."""
         blocks = self._roots()
-        while blocks and self.examined < self.problem.max_cells:
+        most = self.problem.max_cells * _ACTIONS_PER_CELL
+        while blocks and self.examined < self.problem.max_cells and self.work < most:
             blocks = self._wave(blocks)
             if self.progress is not None:
                 self.progress("searching", self._closeness(blocks))
@@ -152,6 +158,7 @@ class Search:
         results = []
         for block in blocks:
             self.examined += len(block)
+            self.work += len(block.actions)
             results.append(self._examine(block))
         lower = np.array([i.value for i in self.incumbents])
         settled = self._settled([result.cells for result in results])
@@ -507,7 +514,11 @@ class Search:
             *self._price_range(cells, actions),
         )
         best_gain = gain + self.worth[actions.task] * values.slack
-        keep &= best_gain > height + _FORGONE * self.gap
+        # prices of required accuracies scale what a success is worth, so nothing is given up there
+        forgone = np.full(len(actions), _FORGONE * self.gap)
+        if self.requirement is not None:
+            forgone[self.requirement.needy[self.groups[actions.task]]] = 0.0
+        keep &= best_gain >= height * (1.0 - 1e-12) + forgone
         # near-ties are given up in favour of the rivals that can be best, so these must stay
         low, high = self._price_range(cells, actions.take(rivals[hull]))
         keep[rivals[hull]] |= active(

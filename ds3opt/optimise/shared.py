@@ -44,8 +44,8 @@ class SharedPlan:
     token_budget: float = np.nan
     parameters: float = np.nan
     loss: float = np.nan
-    within_gap: tuple[float, float] = (np.nan, np.nan)
-    """Smallest and largest token budget examined whose plan is within the gap."""
+    within_gap: tuple[tuple[str, tuple[float, float]], ...] = ()
+    """Smallest and largest of each decision over the plans examined that are within the gap."""
 
 
 @dataclass(frozen=True)
@@ -378,6 +378,19 @@ class _Nodes:
             top = top * (1.0 - 4e-12)
         return left, right, self._solved(self.loss[left], top)
 
+    def _spans(self, near: IntArray) -> tuple[tuple[str, tuple[float, float]], ...]:
+        decisions = {"token_budget": self.budget[near], "parameters": self.size[near]}
+        training = self.search.training
+        if not training.space.infinite_data:
+            tokens = training.tokens(self.size[near], self.reached[near] * (1.0 + 1e-14))
+            decisions["training_tokens"] = tokens
+            decisions["tokens_per_parameter"] = tokens / self.size[near]
+        return tuple(
+            (name, (float(values.min()), float(values.max())))
+            for name, values in decisions.items()
+            if np.all(np.isfinite(values))
+        )
+
     def plans(self, closed: FloatArray, gap: float) -> list[SharedPlan]:
         """The best node of every case."""
         plans = []
@@ -388,7 +401,7 @@ class _Nodes:
             if not np.isfinite(value):
                 plans.append(SharedPlan(-np.inf, float(max(upper, -np.inf))))
                 continue
-            near = self.budget[mine][self.value[mine] >= value - gap]
+            near = mine[self.value[mine] >= value - gap]
             plans.append(
                 SharedPlan(
                     value,
@@ -397,7 +410,7 @@ class _Nodes:
                     float(self.budget[best]),
                     float(self.size[best]),
                     float(self.reached[best]),
-                    (float(near.min()), float(near.max())),
+                    self._spans(near),
                 )
             )
         return plans

@@ -38,7 +38,7 @@ def shared_rows(
             accuracy=float(success[task]),
             value=float(tasks.value[task]),
             inference_flop=problem.tasks_served * float(tasks.weight[task] * flop[task]),
-            token_budget_range=plan.within_gap,
+            token_budget_range=dict(plan.within_gap).get("token_budget"),
         )
         for task in range(len(tasks))
     )

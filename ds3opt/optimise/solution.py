@@ -166,6 +166,8 @@ class Solution:
     certificate: Certificate | None = None
     parameters: float | None = None
     training_tokens: float | None = None
+    unique_tokens: float | None = None
+    """Distinct training tokens there are; None where the scenario does not limit them."""
     loss: float | None = None
     accuracy: float | None = None
     value: float | None = None

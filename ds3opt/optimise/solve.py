@@ -227,7 +227,7 @@ def _target_use(solution: Solution, target: float) -> tuple[LimitUse, ...]:
 
 
 def _of_loss(problem: Problem, details: bool) -> Solution:
-    gap = 10.0 * problem.gap if problem.objective == "loss" else problem.resource_gap
+    gap = problem.gap if problem.objective == "loss" else problem.resource_gap
     plan = best_model(problem, problem.budgets, gap)
     if plan is None:
         return _nothing(problem, problem.budgets)
@@ -314,7 +314,7 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
 def _ranges(problem: Problem, found: Found) -> dict[str, tuple[float, float]]:
     gap = problem.gap
     if found.shared is not None:
-        return {"token_budget": found.shared.within_gap}
+        return dict(found.shared.within_gap)
     assert found.neighbourhood is not None
     return found.neighbourhood.ranges(Point(found.value, found.parameters, found.loss), gap)
 
@@ -332,6 +332,9 @@ def _empty(problem: Problem) -> Solution:
         status=Status.INFEASIBLE,
         tasks_served=problem.tasks_served,
         served_tokens=problem.served_tokens,
+        unique_tokens=(
+            problem.space.unique_tokens if math.isfinite(problem.space.unique_tokens) else None
+        ),
         loss_law=problem.space.law_name,
         loss_law_source=problem.space.law.source,
     )
