@@ -127,7 +127,8 @@ def renewed(shown: tuple[str, ...], printed: list[str]) -> list[str]:
     """The output as the document should show it: what ``...`` leaves out stays left out.
 
     A block without ``...`` becomes all that was printed. With it, each run of lines between two
-    ``...`` is found again by its first line up to the first number, and keeps its length.
+    ``...`` is found again by its first line up to the first number. A run that ends with an empty
+    line goes on to the next empty line; any other keeps its length.
     """
     printed = _trimmed(printed)
     lines = _trimmed(list(shown))
@@ -141,6 +142,9 @@ def renewed(shown: tuple[str, ...], printed: list[str]) -> list[str]:
             continue
         start = _find(part[0], printed, position)
         part_end = start + len(part)
+        if not part[-1].strip():
+            # as long as the paragraph is now
+            part_end = next(i for i in range(start, len(printed)) if not printed[i].strip()) + 1
         result += printed[start:part_end]
         position = part_end
     return result

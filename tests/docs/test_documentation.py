@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,7 @@ def _blocks() -> ModuleType:
 
 blocks = _blocks()
 COMMANDS = [command for page in blocks.pages() for command in blocks.commands(page)]
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.place)
@@ -41,6 +43,42 @@ def test_a_command_prints_what_is_shown(command):
         )
 
 
+def test_the_scenario_reference_is_up_to_date():
+    done = subprocess.run(
+        [sys.executable, str(blocks.ROOT / "docs" / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_scenarios_of_the_documentation_are_right(tmp_path):
+    from ds3opt.io.loader import load_scenario
+
+    written = sorted((blocks.ROOT / "docs" / "questions").glob("*.yaml"))
+    for page in blocks.pages():
+        for line, body in blocks.fences(page.read_text(encoding="utf-8"), "yaml"):
+            if re.search("^workload:", body, re.MULTILINE):
+                written.append(tmp_path / f"{page.stem}-{line}.yaml")
+                written[-1].write_text(body, encoding="utf-8")
+    assert any(path.stem.startswith("README") for path in written)
+    for path in written:
+        load_scenario(str(path))
+
+
+def test_the_readme_names_every_command():
+    from ds3opt.cli.app import app
+
+    text = (blocks.ROOT / "README.md").read_text(encoding="utf-8")
+    callbacks = [command.callback for command in app.registered_commands]
+    names = [callback.__name__ for callback in callbacks if callback is not None]
+    names += [group.name for group in app.registered_groups]
+    assert len(names) >= 9
+    for name in names:
+        assert f"| `ds3opt {name}" in text, name
+
+
 def test_the_readme_shows_commands():
     assert [c for c in COMMANDS if c.page.name == "README.md"]
 
@@ -54,6 +92,13 @@ def test_make_targets_exist():
                 words = line.removeprefix("$ ").split("#")[0].split()
                 if words[:1] == ["make"]:
                     assert set(words[1:]) <= targets, f"{page.name}: {line}"
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in blocks.pages():
+        for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_an_ellipsis_stands_for_any_number_of_lines():
@@ -74,3 +119,9 @@ def test_renewal_keeps_what_is_left_out():
         "Limits",
         "  cap  2 FLOP",
     ]
+
+
+def test_a_paragraph_is_renewed_to_its_end():
+    shown = ("...", "Rows", "  a  1", "", "...")
+    printed = ["Title", "Rows", "  a  2", "  b  3", "", "More"]
+    assert blocks.renewed(shown, printed) == ["...", "Rows", "  a  2", "  b  3", "", "..."]
