@@ -231,7 +231,8 @@ def spend(found: Segments, budget: FloatArray) -> Spending:
     with np.errstate(divide="ignore", invalid="ignore"):
         fraction = np.where(partial, np.minimum(left / found.cost[at], 1.0), 0.0)
     value = earned[place] - earned[begin] + fraction * found.gain[at]
-    value = np.where(found.needed > budget * (1.0 + 1e-12), -np.inf, value)
+    short = np.isinf(found.needed) | (found.needed > budget * (1.0 + 1e-12))
+    value = np.where(short, -np.inf, value)
     return Spending(value, np.where(partial, found.slope[at], 0.0), place, fraction)
 
 

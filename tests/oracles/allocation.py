@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.compute import inference_flop, layers_times_width, training_flop
@@ -28,13 +27,9 @@ def variants(policies: list[Any]) -> list[tuple[str, int, int]]:
     """(name, samples, branches) of every policy of a scenario."""
     found = []
     for choice in policies:
-        if isinstance(choice, str):
-            found.append((choice, 1, 1))
-            continue
-        ((name, numbers),) = choice.items()
-        for k in numbers.get("samples", [1]):
-            for b in numbers.get("branches", [1]):
-                found.append((name, k, b))
+        name, numbers = (choice, {}) if isinstance(choice, str) else next(iter(choice.items()))
+        samples, branches = numbers.get("samples", [1]), numbers.get("branches", [1])
+        found += [(name, k, b) for k in samples for b in branches]
     return found
 
 
@@ -175,50 +170,33 @@ def hull(cost: np.ndarray, gain: np.ndarray) -> list[tuple[float, float]]:
     return corners
 
 
-def knapsack(menus: list[tuple[float, np.ndarray, np.ndarray]], budget: float) -> float:
-    """Most weighted gain for a budget, by the steepest hull segments; (share, cost, gain) each."""
-    pieces = []
-    for share, cost, gain in menus:
-        corners = hull(cost, gain)
-        for (x0, y0), (x1, y1) in itertools.pairwise(corners):
-            slope = (y1 - y0) / (x1 - x0) if x1 > x0 else math.inf
-            pieces.append((slope, share * (x1 - x0), share * (y1 - y0)))
-    total = 0.0
-    for _, cost, gain in sorted(pieces, key=lambda piece: -piece[0]):
-        if cost > budget:
-            return total + gain * max(budget, 0.0) / cost
-        total, budget = total + gain, budget - cost
-    return total
-
-
-def programme(
+def knapsack(
     menus: list[tuple[float, float, float, np.ndarray, np.ndarray]], budget: float
 ) -> float:
-    """The same with least accuracies, as a linear programme: (share, value, least, cost, success).
+    """Most weighted gain for a budget: (share, value, least success, cost, success) of each class.
 
-    -inf where no mix reaches what it must.
+    A class walks up its own hull, so what it must reach is bought first and the rest by slope.
+    -inf where the budget does not reach what must be.
     """
-    count = sum(success.size for *_, success in menus)
-    gain, cost, start = np.zeros(count), np.zeros(count), 0
-    rows, limits = [], []
+    pieces, total = [], 0.0
     for share, value, least, flop, success in menus:
-        stop = start + success.size
-        gain[start:stop], cost[start:stop] = share * value * success, share * flop
-        row = np.zeros(count)
-        row[start:stop] = 1.0
-        rows.append(row)
-        limits.append(1.0)
-        if least > 0.0:
-            row = np.zeros(count)
-            row[start:stop] = -success
-            rows.append(row)
-            limits.append(-least)
-        start = stop
-    if math.isfinite(budget):
-        rows.append(cost / budget)
-        limits.append(1.0)
-    solved = linprog(-gain, A_ub=np.array(rows), b_ub=np.array(limits), method="highs")
-    return -float(solved.fun) if solved.status == 0 else -math.inf
+        corners = hull(flop, success)
+        if corners[-1][1] < least:
+            return -math.inf
+        for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+            forced = min(max((least - y0) / (y1 - y0), 0.0), 1.0)
+            cost, gain = share * (x1 - x0), share * value * (y1 - y0)
+            total, budget = total + forced * gain, budget - forced * cost
+            if forced < 1.0:
+                slope = gain / cost if cost > 0.0 else math.inf
+                pieces.append((slope, (1.0 - forced) * cost, (1.0 - forced) * gain))
+    if budget < 0.0:
+        return -math.inf
+    for _, cost, gain in sorted(pieces, key=lambda piece: -piece[0]):
+        if cost > budget:
+            return total + gain * budget / cost
+        total, budget = total + gain, budget - cost
+    return total
 
 
 def span_of(value: Any, low: float, high: float) -> tuple[float, float]:
@@ -271,14 +249,9 @@ def values(scenario: dict[str, Any], size: np.ndarray, tokens: np.ndarray) -> np
     menus = [menu(scenario, task, size[here], loss[here]) for task in mix]
     room = np.minimum(total - spent, limits.get("inference_flop", math.inf))
     room = room / scenario["workload"]["tasks"]
-    needy = any(m.least > 0.0 for m in menus)
     for j, i in enumerate(here):
-        if needy:
-            rows = [(m.share, m.value, m.least, m.flop[:, j], m.success[:, j]) for m in menus]
-            result[i] = programme(rows, float(room[i]))
-        else:
-            plain = [(m.share, m.flop[:, j], m.value * m.success[:, j]) for m in menus]
-            result[i] = knapsack(plain, float(room[i]))
+        rows = [(m.share, m.value, m.least, m.flop[:, j], m.success[:, j]) for m in menus]
+        result[i] = knapsack(rows, float(room[i]))
     return result
 
 
