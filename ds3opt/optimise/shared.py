@@ -281,13 +281,18 @@ class SharedSearch:
             policy
             for index, policy in enumerate(self.problem.policies)
             if bool(np.all(self.tasks.allowed[:, index]))
+            and self._smallest_budget(policy) <= self.problem.token_budget[1]
         ]
+
+    def _smallest_budget(self, policy: Policy) -> float:
+        """Tokens of one step of every trace and branch, of the task with the shortest steps."""
+        return float(policy.samples * policy.branches * np.min(self.tasks.tokens_per_step))
 
     def _range(self, policy: Policy) -> tuple[float, float]:
         tasks, problem = self.tasks, self.problem
         width = policy.samples * policy.branches * tasks.tokens_per_step
         low, high = problem.token_budget
-        low = max(low, float(np.min(width)))
+        low = max(low, self._smallest_budget(policy))
         longest = float(np.max(width * tasks.max_steps))
         if problem.charge_budget:
             most = np.minimum(self.caps[0], self.caps[2]) / problem.tasks_served

@@ -83,14 +83,18 @@ class ParameterRange(_Range):
     """Allowed model sizes; one number fixes the size."""
 
     min: Parameters = 1e5
+    """Smallest model allowed."""
     max: Parameters = 1e14
+    """Largest model allowed."""
 
 
 class TokenRange(_Range):
     """Allowed training tokens; one number fixes them."""
 
     min: Tokens = 1e6
+    """Fewest training tokens allowed."""
     max: Tokens = 1e18
+    """Most training tokens allowed, repeats included."""
     unique: Tokens | None = None
     """Distinct tokens there are; more training tokens repeat them (needs a law that says how)."""
 
@@ -99,7 +103,9 @@ class RatioRange(_Range):
     """Allowed training tokens per parameter; one number fixes the ratio."""
 
     min: Positive | None = None
+    """Fewest training tokens per parameter."""
     max: Positive | None = None
+    """Most training tokens per parameter."""
 
 
 class Shape(Section):
@@ -134,12 +140,15 @@ class Model(Section):
     loss_law: Annotated[str | LossCoefficients, BeforeValidator(_known_law)] = DEFAULT_LOSS_LAW
     """A named law (`ds3opt laws list`) or coefficients in place."""
     capability: Capability = Capability()
+    """How loss becomes the success of one reasoning step."""
     parameters: Annotated[ParameterRange, RangeOf] = ParameterRange()
+    """Allowed model sizes."""
     training_tokens: Annotated[
         Literal["infinite"] | TokenRange, BeforeValidator(_as_token_range)
     ] = TokenRange()
     """A range, or `infinite`: data without end and training not charged, DS3 Figs 9 and 16."""
     tokens_per_parameter: Annotated[RatioRange, RangeOf] = RatioRange()
+    """Allowed training tokens per parameter."""
     shape: Shape | None = None
     """Without it the cost of attention is left out."""
     training_sequence_tokens: TokensOrZero = 0.0

@@ -62,9 +62,13 @@ class PolicyChoice(Section):
     """One family of policies and its integers; exactly one key."""
 
     chain_of_thought: Literal[True] | None = None
+    """One sequential trace; no verifier."""
     tree_of_thought: TreeOfThoughtChoice | None = None
+    """Candidate steps that a process verifier chooses among."""
     best_of_n: BestOfNChoice | None = None
+    """Several traces; an outcome verifier chooses one."""
     majority_vote: MajorityVoteChoice | None = None
+    """Several traces vote; no verifier, but wrong_answers must be known."""
 
     @model_validator(mode="after")
     def _one(self) -> PolicyChoice:
@@ -103,7 +107,9 @@ class TokenBudgetRange(Section):
     """Allowed token budgets under `budgets: shared`; one number fixes the budget."""
 
     min: Tokens | None = None
+    """Smallest token budget."""
     max: Tokens | None = None
+    """Largest token budget."""
 
     @model_validator(mode="after")
     def _upright(self) -> TokenBudgetRange:
@@ -134,6 +140,7 @@ class Reasoning(Section):
     policies: Annotated[
         tuple[Annotated[PolicyChoice, BeforeValidator(_policy)], ...], Field(min_length=1)
     ] = (PolicyChoice(chain_of_thought=True),)
+    """The inference policies to choose from; a class is offered those it has a verifier for."""
     budgets: Literal["per_task", "shared"] = "per_task"
     """per_task: each class its own policy and token budget. shared: one for all, DS3 (53)."""
     token_budget: Annotated[TokenBudgetRange, BeforeValidator(_as_budget)] | None = None

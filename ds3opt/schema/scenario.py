@@ -28,13 +28,16 @@ class Limits(Section):
     total_flop: Flop | None = None
     """Training and inference together."""
     training_flop: Flop | None = None
+    """Training alone."""
     inference_flop: Flop | None = None
+    """Inference alone, over all tasks, verification included."""
 
 
 class LikeModel(Section):
     """The loss of a model that is named by its size."""
 
     parameters: Parameters
+    """Size of the model."""
     training_tokens: Tokens | None = None
     """Left out: as many as the loss law calls compute-optimal for this size."""
 
@@ -43,12 +46,14 @@ class LossTarget(Section):
     """A pretraining loss, named by a model that reaches it."""
 
     like: LikeModel
+    """The model whose loss must be reached."""
 
 
 class Minimise(Section):
     """Least of something, for a required accuracy or pretraining loss."""
 
     minimise: Literal["total_flop", "training_flop", "inference_flop", "loss"]
+    """What is to be as small as possible."""
     accuracy: Annotated[Fraction, Field(gt=0)] | None = None
     """Share of tasks that must be solved."""
     loss: Positive | LossTarget | None = None
@@ -71,9 +76,13 @@ class Frontier(Section):
     """The Pareto table: the optimum over a range of one limit."""
 
     over: ResourceName = "total_flop"
+    """The limit that varies."""
     from_: Flop = Field(alias="from")
+    """Its smallest value."""
     to: Flop
+    """Its largest value."""
     points: Annotated[StrictInt, Field(ge=2, le=1000)] = 13
+    """How many values, evenly spaced in the logarithm."""
 
     @model_validator(mode="after")
     def _upright(self) -> Frontier:
@@ -97,14 +106,23 @@ class Scenario(Section):
     """A scenario for `ds3opt solve`."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "scenario"
+    """Title of the report."""
     description: str = ""
+    """What the scenario is about, for readers."""
     workload: Workload
+    """What is served."""
     model: Model = Model()
+    """What may be trained."""
     reasoning: Reasoning = Reasoning()
+    """How tasks are worked on."""
     limits: Limits = Limits()
+    """Upper limits on compute."""
     objective: Literal["accuracy", "value"] | Minimise = "accuracy"
+    """accuracy: most tasks solved. value: most worth of solved tasks. Or least of a resource."""
     frontier: Frontier | None = None
+    """The Pareto table to print beside the answer."""
     solver: Solver = Solver()
+    """How close to the optimum the answer must be."""
 
     @field_validator("objective", mode="before")
     @classmethod

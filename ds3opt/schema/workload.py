@@ -78,13 +78,16 @@ class TaskClass(Section):
     """One class of tasks."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
+    """Name of the class in reports."""
     share: Positive
     """Share of all tasks; the shares of a mix sum to 1."""
     difficulty: SpreadField
-    """Pretraining loss (nats/token) at which a step succeeds half the time."""
+    """Pretraining loss (nats/token) at the middle of the step's sigmoid: without offset and at
+    full scale, where a step succeeds half the time."""
     skills: SkillSpread
     """Skills a task needs, in order."""
     prompt_tokens: TokensOrZero = 0.0
+    """Tokens that are read before a trace begins."""
     max_output_tokens: Tokens | None = None
     """Cap on the tokens of one trace."""
     context_tokens: Tokens | None = None
@@ -100,6 +103,7 @@ class TaskClass(Section):
     min_accuracy: Fraction = 0.0
     """Accuracy that this class must reach."""
     verifier: Verifier = Verifier(kind="none")
+    """What can judge answers or steps."""
     wrong_answers: WrongAnswers | None = None
     """How wrong answers split; majority_vote is offered only where this is known."""
 
@@ -112,6 +116,7 @@ class Workload(Section):
     horizon: Seconds | None = None
     """How long the tasks take to arrive; informative until a limit depends on time."""
     mix: tuple[TaskClass, ...] | None = None
+    """The task classes."""
     served_tokens: TokensOrZero | None = None
     """Tokens served over the model's life, for objectives of pretraining loss."""
 
