@@ -446,24 +446,19 @@ def finish_probability(
 
 
 def _moments(
-    step_success: ArrayLike,
-    skills: ArrayLike,
-    steps: ArrayLike,
-    branches: ArrayLike,
-    fatigue: ArrayLike,
-    order: int,
+    level: _Level, race: _Race, n: FloatArray, within: FloatArray, order: int
 ) -> FloatArray:
-    """E[min(T, n)^order] for order 1 or 2, a sum of what finishes and what spends the budget."""
-    level = _level(step_success, branches, fatigue)
-    n = _steps(steps)
-    race = _race(skills, n)
+    """E[min(T, n)^order] for order 1 or 2, a sum of what finishes and what spends the budget.
+
+    `within` is the chance of m levels that matter within n.
+    """
     m, b = race.m, race.b
     rate = np.maximum(level.x, 5e-324)
     finished = m * (_within(level, m + 1.0, b) / rate)
     if order == 2:
         finished = (m * (m + 1.0)) * (_within(level, m + 2.0, b) / rate / rate) - finished
     # Beyond fifty times the mean the rest is below rounding, but n times rounding is not.
-    failed = np.where(n * level.x > 50.0 * m, 0.0, 1.0 - _within(level, m, b))
+    failed = np.where(n * level.x > 50.0 * m, 0.0, 1.0 - within)
     if level.log_intact is not None:
         kept = m * level.log_intact
         finished = np.exp(kept) * finished
@@ -503,7 +498,29 @@ def expected_steps(
     >>> float(expected_steps(0.5, 1, 2))    # one step half of the time, else two
     1.5
     """
-    return _moments(step_success, skills, steps, branches, fatigue, 1)
+    level, n = _level(step_success, branches, fatigue), _steps(steps)
+    race = _race(skills, n)
+    return _moments(level, race, n, _within(level, race.m, race.b), 1)
+
+
+@np.errstate(under="ignore", divide="ignore")
+def success_and_expected_steps(
+    step_success: ArrayLike, skills: ArrayLike, steps: ArrayLike, *, fatigue: ArrayLike = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """`chain_of_thought_success` and `expected_steps` of the same traces, for less than both.
+
+    Arguments as there.
+
+    >>> [float(value) for value in success_and_expected_steps(0.5, 1, 2)]
+    [0.75, 1.5]
+    """
+    level, n = _level(step_success, 1, fatigue), _steps(steps)
+    race = _race(skills, n)
+    within = _within(level, race.m, race.b)
+    success = within
+    if level.log_intact is not None:
+        success = np.exp(race.m * level.log_intact) * within
+    return race.settle(success, 1.0, 0.0), _moments(level, race, n, within, 1)
 
 
 @np.errstate(under="ignore", divide="ignore", over="ignore")
@@ -523,4 +540,6 @@ def expected_squared_steps(
     >>> float(expected_squared_steps(0.5, 1, 2))    # (1 + 4) / 2
     2.5
     """
-    return _moments(step_success, skills, steps, branches, fatigue, 2)
+    level, n = _level(step_success, branches, fatigue), _steps(steps)
+    race = _race(skills, n)
+    return _moments(level, race, n, _within(level, race.m, race.b), 2)

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.compute import attention_token_pairs
-from ds3opt.laws.search import chain_of_thought_success, expected_steps, finish_probability
+from ds3opt.laws.search import (
+    chain_of_thought_success,
+    finish_probability,
+    success_and_expected_steps,
+)
 from ds3opt.policies import Policy, TaskTraits
 from ds3opt.problem import Problem, Tasks
 
@@ -156,11 +160,7 @@ def evaluate(
     trace = _trace(problem, actions, loss, traits)
     success = np.empty(len(actions))
     checking = np.empty(len(actions))
-    used = actions.steps
-    if not problem.charge_budget:
-        used = np.asarray(
-            expected_steps(trace.advance, trace.skills, actions.steps, fatigue=trace.fatigue)
-        )
+    used = trace.used
     samples, branches = _widths(problem, actions)
     width = samples * branches * tasks.tokens_per_step[task]
     output = width * used
@@ -186,6 +186,8 @@ class _Trace:
     fatigue: FloatArray | float
     skills: FloatArray
     success: FloatArray
+    used: FloatArray
+    """Steps that are charged."""
 
 
 def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
@@ -219,8 +221,11 @@ def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTra
                 step[at], fatigue[at], traits.take(at)
             )
     skills, ruin = tasks.skills[task], fatigue if tires else 0.0
-    success = chain_of_thought_success(advance, skills, actions.steps, fatigue=ruin)
-    return _Trace(advance, ruin, skills, np.asarray(success))
+    if problem.charge_budget:
+        success = chain_of_thought_success(advance, skills, actions.steps, fatigue=ruin)
+        return _Trace(advance, ruin, skills, np.asarray(success), actions.steps)
+    success, used = success_and_expected_steps(advance, skills, actions.steps, fatigue=ruin)
+    return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used))
 
 
 def checking_flop(

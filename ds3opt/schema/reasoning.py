@@ -18,8 +18,8 @@ def _listed(value: object) -> object:
 def _integers(low: int, high: int) -> Any:
     return Annotated[
         tuple[Annotated[StrictInt, Field(ge=low, le=high)], ...],
-        BeforeValidator(_listed),
         Field(min_length=1),
+        BeforeValidator(_listed),
     ]
 
 
