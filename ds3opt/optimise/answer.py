@@ -8,9 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.compute import inference_flop
-from ds3opt.optimise.allocation import allocate, envelope
-from ds3opt.optimise.linear_programme import Programme, best_mix
+from ds3opt.optimise.allocation import (
+    Segments,
+    Spending,
+    allocate,
+    envelope,
+    segments,
+    spend,
+)
 from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions
+from ds3opt.optimise.search import requirement
 from ds3opt.optimise.solution import ClassOutcome, TaskAllocation
 from ds3opt.problem import Problem
 
@@ -39,7 +46,7 @@ def mixed(
     """The best mix of actions for a model; None where a class cannot reach what it must.
 
     `room` is inference FLOP per task. With one limit the mix is exact over concave envelopes,
-    with required accuracies it is a linear programme.
+    what required accuracies need comes first.
     """
     tasks = problem.tasks
     assert tasks is not None
@@ -60,48 +67,43 @@ def mixed(
                 amount[first] = 1.0 - found.split_fraction
             amount[found.split_action] = found.split_fraction
         return Mix(actions, values, amount, found.price, nothing, found.value, found.used)
-    programme = _programme(problem, actions, values, cost, worth, weight, budget, least)
-    if programme is None:
+    gain = worth * values.success
+    points = envelope(actions.task, cost, gain)
+    one = np.zeros(len(actions), dtype=np.intp)
+    needs = requirement(problem)
+    assert needs is not None
+    needs = replace(needs, group=tasks.group[actions.task])
+    pieces = segments(points, one, actions.task, cost, gain, weight, 1, needs)
+    bought = spend(pieces, np.array([budget]))
+    if not np.isfinite(bought.value[0]):
         return None
-    points, solved = programme
-    amount[points] = solved.amount
-    used = float(np.sum(weight * cost * amount))
+    amount = _amounts(pieces, bought, len(actions))
+    price = float(bought.price[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        extra = needs.worth * (price / pieces.margin[0] - 1.0)
+    extra = np.where(np.isfinite(pieces.margin[0]), np.maximum(extra, 0.0), 0.0)
     return Mix(
         actions,
         values,
         amount,
-        float(solved.budget_prices[0]),
-        solved.group_prices,
-        solved.value,
-        used,
+        price,
+        np.nan_to_num(extra),
+        float(np.sum(weight * gain * amount)),
+        float(np.sum(weight * cost * amount)),
     )
 
 
-def _programme(
-    problem: Problem,
-    actions: Actions,
-    values: Values,
-    cost: FloatArray,
-    worth: FloatArray,
-    weight: FloatArray,
-    budget: float,
-    least: FloatArray,
-) -> tuple[IntArray, Programme] | None:
-    assert problem.tasks is not None
-    points = envelope(actions.task, cost, values.success)
-    if points.size == 0:
-        return None
-    solved = best_mix(
-        actions.task[points],
-        values.success[points],
-        worth[points],
-        weight[points],
-        cost[None, points],
-        np.array([budget]),
-        problem.tasks.group[actions.task[points]],
-        least,
-    )
-    return None if solved is None else (points, solved)
+def _amounts(found: Segments, bought: Spending, count: int) -> FloatArray:
+    """Part of its task's requests that has each action, (action,), when segments are bought."""
+    index = np.arange(found.slope.size)
+    place, fraction = int(bought.place[0]), float(bought.fraction[0])
+    taken = np.where(index < place, 1.0, np.where(index == place, fraction, 0.0)) * found.part
+    # a part of a segment moves that part of the requests from its lower end to its upper
+    amount = np.bincount(found.action, taken, minlength=count)
+    inner = found.before >= 0
+    amount -= np.bincount(found.before[inner], taken[inner], minlength=count)
+    amount[amount < 1e-15] = 0.0
+    return np.asarray(amount)
 
 
 def task_rows(

@@ -24,7 +24,7 @@ from ds3opt.problem import Problem, Tasks
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-STEPS_PER_OCTAVE = 3
+STEPS_PER_OCTAVE = 2
 """Density of the first lattice; the search refines it where it decides something."""
 _MANY = 40_000
 """Pairs of task and policy from which on the first lattice has one step per octave, for memory."""

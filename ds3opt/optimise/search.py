@@ -8,7 +8,7 @@ a task's concave envelope somewhere inside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 NODES = 4
-ROOT_CELLS = 8
+ROOT_CELLS = 32
 CHUNK = 200_000
 """Actions that are examined together."""
 DEEPEST = 80
@@ -139,7 +139,7 @@ class Search:
 
     def run(self) -> list[Incumbent]:
         """Search until every budget's gap is reached or the cells are used up."""
-        blocks = self._roots()
+        blocks = self._wave(self._roots())
         most = self.problem.max_cells * _ACTIONS_PER_CELL
         while blocks and self.examined < self.problem.max_cells and self.work < most:
             blocks = self._wave(blocks)
@@ -154,7 +154,7 @@ class Search:
             incumbent.upper = max(incumbent.value, bound)
         return self.incumbents
 
-    def _wave(self, blocks: list[Cells]) -> list[Cells]:
+    def _wave(self, blocks: Iterable[Cells]) -> list[Cells]:
         results = []
         for block in blocks:
             self.examined += len(block)
@@ -194,10 +194,10 @@ class Search:
 
     # -- cells ------------------------------------------------------------------------------
 
-    def _roots(self) -> list[Cells]:
+    def _roots(self) -> Iterator[Cells]:
+        """The first cells, block by block, so that large menus are never all in memory."""
         everything = self.everything
         irreducible = self.problem.space.law.irreducible
-        blocks: list[Cells] = []
         rows: list[tuple[int, float, float]] = []
         lowest, highest = self.training.loss_ranges(self.training_cap)
         for index in np.flatnonzero(np.isfinite(lowest)):
@@ -232,8 +232,7 @@ class Search:
             )
             trimmed = self._trimmed(alone)
             if len(trimmed):
-                blocks.append(trimmed)
-        return blocks
+                yield trimmed
 
     def _trimmed(self, cells: Cells) -> Cells:
         """Drop what no plan reaches, and narrow sizes to those that reach the cell's upper loss."""
