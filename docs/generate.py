@@ -25,12 +25,13 @@ REFERENCE = HERE / "scenario.md"
 SCHEMA = HERE / "scenario.schema.json"
 
 UNITS = {
-    "flop": "FLOP",
-    "tokens": "tokens",
-    "parameters": "parameters",
-    "tasks": "tasks",
-    "time": "seconds",
+    "an amount of FLOP": "FLOP",
+    "a number of tokens": "tokens",
+    "a number of parameters": "parameters",
+    "a count": "tasks",
+    "a time": "seconds",
 }
+"""By the words in which ds3opt/schema/quantities.py describes a type."""
 OWN_UNITS = {
     "TaskClass.difficulty": "nats/token",
     "LossCoefficients.irreducible": "nats/token",
@@ -45,50 +46,7 @@ OWN_UNITS = {
 }
 RANGES = ("ParameterRange", "TokenRange", "RatioRange", "TokenBudgetRange")
 """Also written as one number or as [lowest, highest]."""
-LINES = {
-    "Scenario.name": "Title of the scenario, shown above its results.",
-    "Scenario.description": "What the scenario is about; shown by `ds3opt scenarios list`.",
-    "Scenario.workload": "What is served.",
-    "Scenario.model": "What may be trained.",
-    "Scenario.reasoning": "How tasks are worked on.",
-    "Scenario.limits": "Upper limits on resources.",
-    "Scenario.objective": "What is best: `accuracy`, `value`, or least of something.",
-    "Scenario.frontier": "The Pareto table; left out if not given.",
-    "Scenario.solver": "How close to the optimum the answer must be.",
-    "Workload.mix": "The classes of tasks.",
-    "TaskClass.name": "Name of the class, unique within the mix.",
-    "TaskClass.prompt_tokens": "Tokens of the prompt, read once for each trace.",
-    "TaskClass.verifier": "What can judge the work; without it nothing can.",
-    "Directionality.delta": "How directed the search is.",
-    "Verifier.kind": "What is judged.",
-    "Model.capability": "How loss becomes the success of one step.",
-    "Model.parameters": "Sizes that may be trained.",
-    "Model.tokens_per_parameter": "Limits on their ratio.",
-    "ParameterRange.min": "Smallest size.",
-    "ParameterRange.max": "Largest size.",
-    "TokenRange.min": "Fewest training tokens.",
-    "TokenRange.max": "Most training tokens, repeats included.",
-    "RatioRange.min": "Lowest ratio.",
-    "RatioRange.max": "Highest ratio.",
-    "TokenBudgetRange.min": "Smallest budget.",
-    "TokenBudgetRange.max": "Largest budget.",
-    "Reasoning.policies": "Policies to choose from; each class uses those its verifier allows.",
-    "PolicyChoice.chain_of_thought": "One sequential trace; written as the bare name.",
-    "PolicyChoice.tree_of_thought": "Several candidate steps a level, of which one is kept.",
-    "PolicyChoice.best_of_n": "Independent traces, one chosen by an outcome verifier.",
-    "PolicyChoice.majority_vote": "Independent traces that vote.",
-    "Limits.total_flop": "Training and inference together.",
-    "Limits.training_flop": "Training alone.",
-    "Limits.inference_flop": "Inference for all tasks together, verifiers included.",
-    "Minimise.minimise": "What is made least.",
-    "LossTarget.like": "The model whose loss must be reached.",
-    "LikeModel.parameters": "Its size.",
-    "Frontier.over": "The limit that is varied.",
-    "Frontier.from_": "First value.",
-    "Frontier.to": "Last value.",
-    "Frontier.points": "Number of values, evenly spaced in their logarithm.",
-    "Normal.mean": "Mean.",
-}
+LINES = {"Normal.mean": "Mean."}
 """What is said of keys that have no docstring of their own."""
 
 HEAD = """# Scenario reference
@@ -240,8 +198,8 @@ def _unit(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str | 
     for item in metadata:
         told = getattr(item, "json_schema", None)
         if isinstance(told, dict):
-            for dimension, unit in UNITS.items():
-                if f"a {dimension} quantity" in told.get("description", ""):
+            for words, unit in UNITS.items():
+                if told.get("description", "").startswith(words):
                     return unit
     if get_origin(annotation) is Annotated:
         inner = get_args(annotation)

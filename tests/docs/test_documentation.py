@@ -51,6 +51,15 @@ def test_the_scenario_reference_is_up_to_date():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    text = (blocks.ROOT / "docs" / "scenario.md").read_text(encoding="utf-8")
+    for key, unit in (
+        ("total_flop", "FLOP"),
+        ("tokens_per_step", "tokens"),
+        ("horizon", "seconds"),
+        ("tasks", "tasks"),
+        ("min", "parameters"),
+    ):
+        assert re.search(rf"^\| `{key}` \| [^|]+ \| {unit} \|", text, re.MULTILINE), key
 
 
 def test_scenarios_of_the_documentation_are_right(tmp_path):
