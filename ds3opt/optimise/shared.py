@@ -281,7 +281,6 @@ class SharedSearch:
             policy
             for index, policy in enumerate(self.problem.policies)
             if bool(np.all(self.tasks.allowed[:, index]))
-            and self._smallest_budget(policy) <= self.problem.token_budget[1] * (1.0 + 1e-12)
             and self._smallest_budget(policy) <= self.problem.token_budget[1]
         ]
 

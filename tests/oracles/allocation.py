@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,8 +69,7 @@ def trace(
     return success, used
 
 
-@dataclass(frozen=True)
-class Menu:
+class Menu(NamedTuple):
     """Everything that one class may be served with, for several models."""
 
     share: float
@@ -210,11 +208,6 @@ def span_of(value: Any, low: float, high: float) -> tuple[float, float]:
     return value, value
 
 
-def _snapped(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    near = np.clip(x, low, high)
-    return np.where(np.abs(near - x) <= 1e-12 * x, near, x)
-
-
 def values(scenario: dict[str, Any], size: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """The best value of each model, (model,); -inf where it breaks a limit."""
     model, limits = scenario.get("model", {}), scenario["limits"]
@@ -223,10 +216,6 @@ def values(scenario: dict[str, Any], size: np.ndarray, tokens: np.ndarray) -> np
     low, high = span_of(data, 1e6, 1e18)
     unique = data.get("unique", math.inf) if isinstance(data, dict) else math.inf
     least, most = span_of(model.get("tokens_per_parameter"), 0.0, math.inf)
-    smallest, largest = span_of(model.get("parameters"), 1e5, 1e14)
-    # logarithms round: what lies a hair outside of a range is put on its edge
-    size = _snapped(size, smallest, largest)
-    tokens = _snapped(_snapped(tokens, low, high), least * size, most * size)
     loss = np.asarray(law.loss(size, tokens, unique))
     attention = np.zeros(size.shape)
     if "width_per_layer" in model.get("shape", {}):
@@ -239,8 +228,13 @@ def values(scenario: dict[str, Any], size: np.ndarray, tokens: np.ndarray) -> np
     )
     total = limits.get("total_flop", math.inf)
     allowed = (spent <= limits.get("training_flop", math.inf)) & (spent <= total)
-    allowed &= (tokens >= low) & (tokens <= high) & (size >= smallest) & (size <= largest)
-    allowed &= (tokens >= least * size) & (tokens <= most * size)
+    for amount, fewest, largest in (
+        (tokens, low, high),
+        (size, *span_of(model.get("parameters"), 1e5, 1e14)),
+        (tokens, least * size, most * size),
+    ):
+        # ranges are kept to the rounding of a logarithm and back
+        allowed &= (amount >= fewest * (1.0 - 1e-12)) & (amount <= largest * (1.0 + 1e-12))
     result = np.full(size.shape, -np.inf)
     here = np.flatnonzero(allowed)
     if here.size == 0:
