@@ -169,7 +169,7 @@ def _tasks(expected: Data, actual: Data) -> Iterator[Drift]:
         if len([other for other in {**old, **new} if other[0] == task[0]]) > 1:
             path += f"(difficulty {task[1]:.6g}, {task[2]} skills)"
         if task not in old or task not in new:
-            before, after = ["present" if task in side else None for side in (old, new)]
+            before, after = ["present" if task in side else "absent" for side in (old, new)]
             yield Drift(path, before, after, "the tasks must be the same")
         else:
             yield from _task(path, old[task], new[task])

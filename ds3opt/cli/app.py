@@ -10,6 +10,7 @@ from ds3opt.cli import streams
 from ds3opt.cli.check import check
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
 from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
@@ -19,6 +20,7 @@ from ds3opt.cli.solve import solve
 
 app = typer.Typer(
     name="ds3opt",
+    cls=Commands,
     help="Certified compute allocation for large language models: model size, training tokens, "
     "inference tokens and inference policy, chosen together.",
     rich_markup_mode=None,
@@ -46,15 +48,23 @@ def _ds3opt(
 
 
 _COMMANDS = (
-    (solve, "The best allocation of a scenario."),
-    (pareto, "The optimum over a range of a limit or any key."),
-    (evaluate, "What a given model reaches."),
-    (check, "Compare with results kept as expected."),
-    (diff, "Two scenarios or results, side by side."),
-    (new, "A scenario to start from."),
-    (schema, "JSON Schema of a scenario, for editors."),
+    (solve, "The best allocation of a scenario.", "solve quickstart --set limits.total_flop=1e22"),
+    (
+        pareto,
+        "The optimum over a range of a limit or any key.",
+        "pareto quickstart --vary limits.total_flop=1e20:1e24:9",
+    ),
+    (
+        evaluate,
+        "What a given model reaches.",
+        "evaluate quickstart --parameters 1B --training-tokens 100B",
+    ),
+    (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
+    (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),
+    (schema, "JSON Schema of a scenario, for editors.", "schema -o scenario.schema.json"),
+    (new, "A scenario to start from.", "new -o mine.yaml"),
 )
-for _command, _words in _COMMANDS:
-    app.command(short_help=_words)(_command)
+for _command, _words, _example in _COMMANDS:
+    app.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(laws, name="laws")

@@ -10,7 +10,7 @@ ScenarioArgument = Annotated[
     str,
     typer.Argument(
         metavar="SCENARIO",
-        help="A file, - for standard input, or the name of a shipped scenario.",
+        help="A file, - for standard input, or a shipped scenario.",
     ),
 ]
 Settings = Annotated[
@@ -18,6 +18,6 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Replace or add a value, such as limits.total_flop=1e22; may be repeated.",
+        help="Replace or add a value; may be repeated.",
     ),
 ]

@@ -38,12 +38,12 @@ def check(
     scenarios: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SCENARIO]...",
-            help="Files or shipped scenarios; without any, every shipped one that has results.",
+            metavar="[SCENARIO...]",
+            help="Files or names; left out: every shipped one with results.",
         ),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Keep the present results as the expected ones.")
+        bool, typer.Option("--update", help="Keep the present results as expected.")
     ] = False,
 ) -> int:
     """Solve scenarios and compare with the results kept beside them; exit 1 on any drift."""
@@ -71,7 +71,11 @@ def _paths(scenarios: list[str] | None) -> dict[str, Path]:
     if scenarios:
         if "-" in scenarios:
             raise UsageError("check needs files: results are kept beside them")
-        return {name: Path(resolve(name)) for name in scenarios}
+        paths = {name: Path(resolve(name)) for name in scenarios}
+        folders = [name for name, path in paths.items() if path.is_dir()]
+        if folders:
+            raise UsageError(*(f"{name} is a folder, a file is expected" for name in folders))
+        return paths
     kept = {name: path for name, path in catalogue().items() if expected_file(path).exists()}
     if not kept:
         hint = "name a scenario and give --update to keep its results"
@@ -81,7 +85,7 @@ def _paths(scenarios: list[str] | None) -> dict[str, Path]:
 
 def expected_file(path: Path) -> Path:
     """Where the expected results of a scenario are kept."""
-    return path.with_name(path.stem + SUFFIX)
+    return path.parent / (path.stem + SUFFIX)
 
 
 def _refuse_without_results(paths: dict[str, Path]) -> None:
@@ -178,7 +182,8 @@ def _kept(checked: list[Checked]) -> str:
 def _sentence(checked: list[Checked]) -> str:
     drifted = sum(bool(one.drifts) for one in checked)
     noun = "scenario" if len(checked) == 1 else "scenarios"
-    found = f"{drifted} differ from what is expected" if drifted else "all as expected"
+    verb = "differs" if drifted == 1 else "differ"
+    found = f"{drifted} {verb} from what is expected" if drifted else "all as expected"
     return f"{len(checked)} {noun} checked, {found}"
 
 

@@ -10,10 +10,10 @@ from ds3opt.report.classes import FEW
 from ds3opt.report.document import Column, Table
 from ds3opt.report.solution_data import SCHEMA_VERSION
 from ds3opt.report.values import Measure, Value
-from ds3opt.report.words import dimension_of, words_of
+from ds3opt.report.words import dimension_of, dimension_shown, words_of
 
 Data = Mapping[str, Any]
-_OUTCOME = ("accuracy", "value", "loss", "training_flop", "inference_flop", "total_flop")
+_OUTCOME = ("accuracy", "value", "loss", "epochs", "training_flop", "inference_flop", "total_flop")
 _MODEL = ("parameters", "training_tokens", "tokens_per_parameter")
 _DRIFT_COLUMNS = (
     Column("path", "what"),
@@ -28,7 +28,7 @@ def drift_table(title: str, drifts: Sequence[tuple[str, Drift]]) -> Table:
     named = any(name for name, _ in drifts)
     rows: list[tuple[Value, ...]] = []
     for name, drift in drifts:
-        dimension = dimension_of(drift.path)
+        dimension = dimension_shown(drift.path)
         cells = (
             drift.path,
             _cell(drift.old, dimension),
@@ -117,7 +117,8 @@ def _top(old: Data, new: Data) -> Iterator[Pair]:
         for key in keys:
             if key == "value" and "value" not in {old.get("objective"), new.get("objective")}:
                 continue
-            yield words_of(key), dimension_of(key), first.get(key), second.get(key)
+            dimension = "number" if key == "epochs" else dimension_shown(key)
+            yield words_of(key), dimension, first.get(key), second.get(key)
 
 
 def _listed(old: Data, new: Data) -> Iterator[Pair]:
@@ -165,7 +166,9 @@ def _by_name(old: Data, new: Data, section: str, key: str) -> Iterator[Pair]:
     for name in dict.fromkeys([*first, *second]):
         a, b = first.get(name, {}), second.get(name, {})
         if section == "limits":
-            dimension = dimension_of(name, str((a or b).get("unit", "")))
+            unit = str((a or b).get("unit", ""))
+            ratio = "tokens_per_parameter" in name
+            dimension = dimension_shown(name) if ratio else dimension_of(name, unit)
             yield f"limit on {words_of(name)}", dimension, a.get("limit"), b.get("limit")
         else:
             words = f"baseline {words_of(name)}"
@@ -184,6 +187,8 @@ def _change(old: Any, new: Any, dimension: str) -> Value:
         return "same"
     if dimension == "percent" and drift.change is not None:
         return Measure(new - old, "points")
+    if dimension == "loss" and drift.change is not None:
+        return Measure(new - old, "signed loss")
     if drift.change is not None:
         return Measure(drift.change, "change")
     return "changed"

@@ -12,14 +12,15 @@ from ds3opt.errors import ExitCode
 if TYPE_CHECKING:
     from ds3opt.cli.progress import Callback
 
-Side = Annotated[
-    str,
-    typer.Argument(help="A scenario, or a result of `ds3opt solve --format json`."),
-]
+_SIDE = "A scenario, or a result of `ds3opt solve --format json`."
 
 
 @with_view("table", "json", "markdown", without=("verbose",))
-def diff(view: View, a: Side, b: Side) -> int:
+def diff(
+    view: View,
+    a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+) -> int:
     """Old, new and change of outcome and allocation; exit 1 if they differ beyond tolerance."""
     from ds3opt.cli.comparison import difference_data, difference_table, drift_table
     from ds3opt.cli.progress import progress_bar

@@ -17,14 +17,14 @@ def evaluate(
     view: View,
     scenario: ScenarioArgument,
     parameters: Annotated[
-        str, typer.Option("--parameters", metavar="N", help="Model size, such as 8e9 or 8B.")
+        str, typer.Option("--parameters", metavar="N", help="Model size, such as 8B.")
     ],
     training_tokens: Annotated[
         str | None,
         typer.Option(
             "--training-tokens",
             metavar="D",
-            help="Training tokens, such as 15e12 or 15T; left out where data is infinite.",
+            help="Training tokens, such as 15T; none: endless data.",
         ),
     ] = None,
     policy: Annotated[
@@ -32,7 +32,7 @@ def evaluate(
         typer.Option(
             "--policy",
             metavar="CLASS=POLICY",
-            help="Policy of a class, such as refactor=best_of_n:8; left out: the best.",
+            help="Policy of a class; left out: the best.",
         ),
     ] = None,
     token_budget: Annotated[
@@ -40,7 +40,7 @@ def evaluate(
         typer.Option(
             "--token-budget",
             metavar="CLASS=TOKENS",
-            help="Tokens a task of a class may generate; left out: the best.",
+            help="Token budget of a class; left out: the best.",
         ),
     ] = None,
     settings: Settings = None,

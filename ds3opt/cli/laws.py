@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ds3opt.cli.help import Command, examples
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 from ds3opt.errors import ExitCode, Problem, UsageError
 
@@ -23,10 +24,13 @@ BUDGETS = (1e21, 5.76e23, 1e25)
 """Training FLOP at which a law is asked for its own optimum; 5.76e23 is Gopher's."""
 
 
-@laws.command("list")
+@laws.command("list", cls=Command, epilog=examples("laws list -f csv"))
 @with_view(*ALL_FORMATS, without=("verbose",))
 def list_laws(view: View) -> int:
-    """Every law, its source, and its own tokens per parameter at three training budgets."""
+    """Every law, its own optimum and its source.
+
+    The optimum is its tokens per parameter, D/N, at three amounts of training FLOP.
+    """
     from ds3opt.laws.loss import LOSS_LAWS
     from ds3opt.report.document import Column, Document, table_of
 
@@ -34,7 +38,9 @@ def list_laws(view: View) -> int:
     ratios = [
         (
             Column(
-                f"tokens_per_parameter_at_{budget:.3g}_flop", f"D/N at {_flop(budget)}", "number"
+                f"tokens_per_parameter_at_{budget:.3g}_flop",
+                f"D/N at {_flop(budget).removesuffix(' FLOP')}",
+                "count, fixed",
             ),
             lambda law, budget=budget: tokens_per_parameter(law, budget),
         )
@@ -52,7 +58,7 @@ def list_laws(view: View) -> int:
     return ExitCode.DONE
 
 
-@laws.command("show")
+@laws.command("show", cls=Command, epilog=examples("laws show besiroglu2024"))
 @with_view(*ALL_FORMATS, without=("verbose",))
 def show_law(
     view: View, name: Annotated[str, typer.Argument(metavar="NAME", help="As listed.")]
@@ -117,7 +123,7 @@ def law_data(law: LossLaw) -> dict[str, Any]:
 def _law_table(law: LossLaw) -> Table:
     from ds3opt.report.document import Column, Table
     from ds3opt.report.values import Interval, Measure
-    from ds3opt.report.words import dimension_of, words_of
+    from ds3opt.report.words import dimension_shown, words_of
 
     rows: list[tuple[Value, Value]] = [
         ("loss", "E + A / N^alpha + B / D^beta, nats/token"),
@@ -134,7 +140,7 @@ def _law_table(law: LossLaw) -> Table:
         for name in ("parameters", "training_tokens", "tokens_per_parameter"):
             ends = getattr(fitted, name)
             if ends is not None:
-                span = Interval(ends[0], ends[1], dimension_of(name))
+                span = Interval(ends[0], ends[1], dimension_shown(name))
                 rows.append((f"fitted on {words_of(name)}", span))
         rows.append(("fitted range from", fitted.source))
     if law.repetition is not None:
@@ -142,7 +148,7 @@ def _law_table(law: LossLaw) -> Table:
         decays += f"{law.repetition.parameter_decay:g} of parameters"
         rows += [("repetition decays over", decays), ("repetition from", law.repetition.source)]
     for budget in BUDGETS:
-        ratio = Measure(tokens_per_parameter(law, budget), "number")
+        ratio = Measure(tokens_per_parameter(law, budget), "count, fixed")
         rows.append((f"own tokens per parameter at {_flop(budget)}", ratio))
     columns = (Column("property", ""), Column("value", ""))
     return Table("", columns, tuple(rows), header=False)

@@ -32,13 +32,16 @@ def pareto(
         typer.Option(
             "--vary",
             metavar="PATH=RANGE",
-            help="from:to:points, log spaced; lin:from:to:points; or a,b,c. "
-            "Such as limits.total_flop=1e20:1e24:25.",
+            help="from:to:points, lin:from:to:points or a,b,c.",
         ),
     ],
     settings: Settings = None,
 ) -> int:
-    """The optimum for each value of a key: a limit, or any other number of the scenario."""
+    """The optimum for each value of a key: a limit, or any other number of the scenario.
+
+    A range is log spaced unless lin: says otherwise. Exit code 4 where a row stopped before the
+    requested gap, 3 where no row is feasible.
+    """
     from ds3opt.cli.outcome import version
     from ds3opt.cli.progress import progress_bar
     from ds3opt.cli.vary import parse_variation

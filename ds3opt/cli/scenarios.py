@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from ds3opt.cli.help import Command, examples
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 from ds3opt.errors import ExitCode, Problem, UsageError
 
@@ -16,10 +18,13 @@ scenarios = typer.Typer(
 )
 
 
-@scenarios.command("list")
+@scenarios.command("list", cls=Command, epilog=examples("scenarios list"))
 @with_view(*ALL_FORMATS, without=("verbose",))
 def list_scenarios(view: View) -> int:
-    """Name and description of every shipped scenario."""
+    """Name and title of every shipped scenario.
+
+    The json, yaml and csv forms have the descriptions too.
+    """
     from ds3opt.io.loader import catalogue, load_scenario
     from ds3opt.report.document import Column, Document, table_of
 
@@ -29,23 +34,25 @@ def list_scenarios(view: View) -> int:
         list(loaded.items()),
         (Column("name", "name"), lambda item: item[0]),
         (Column("title", "title"), lambda item: item[1].name),
-        (Column("description", "description"), lambda item: _sentence(item[1].description)),
+    )
+    described = Column("description", "description")
+    records = replace(
+        table,
+        columns=(*table.columns, described),
+        rows=tuple(
+            (*row, " ".join(one.description.split()) or None)
+            for row, one in zip(table.rows, loaded.values(), strict=True)
+        ),
     )
     data = [
         {"name": name, "title": one.name, "description": one.description}
         for name, one in loaded.items()
     ]
-    view.emit(Document("", (table,), {"schema_version": 1, "scenarios": data}, table))
+    view.emit(Document("", (table,), {"schema_version": 1, "scenarios": data}, records))
     return ExitCode.DONE
 
 
-def _sentence(text: str) -> str | None:
-    """The first sentence of a description."""
-    first = " ".join(text.split()).split(". ")[0]
-    return first.removesuffix(".") or None
-
-
-@scenarios.command("show")
+@scenarios.command("show", cls=Command, epilog=examples("scenarios show quickstart"))
 @with_view()
 def show_scenario(
     view: View, name: Annotated[str, typer.Argument(metavar="NAME", help="As listed.")]

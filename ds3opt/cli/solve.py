@@ -19,7 +19,11 @@ def solve(
         bool, typer.Option("--no-frontier", help="Leave out the Pareto table.")
     ] = False,
 ) -> int:
-    """The best allocation under the limits, with its certificate and what a planner asks next."""
+    """The best allocation under the limits, with its certificate and what a planner asks next.
+
+    Exit code 3 where nothing is feasible, 4 where the answer stopped before the requested gap.
+    Rows of the Pareto table that did are counted below it and do not change the exit code.
+    """
     from ds3opt.cli.outcome import show_solution
     from ds3opt.cli.progress import progress_bar
     from ds3opt.io.loader import load_scenario

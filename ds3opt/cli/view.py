@@ -20,7 +20,7 @@ P = ParamSpec("P")
 ALL_FORMATS = ("table", "json", "csv", "markdown", "yaml")
 
 _OUTPUT = "Write to a file, whole or not at all."
-_PRECISION = "Significant digits shown to people."
+_PRECISION = "Digits shown to people."
 _DIGITS: dict[str, Any] = {"min": 1, "max": 15, "metavar": "N"}
 
 
@@ -51,12 +51,16 @@ class View:
         if not self.to_file:
             return
         path = Path(str(self.output))
-        if path.is_dir():
+        try:
+            folder, exists, parent = path.is_dir(), path.is_file(), path.parent.is_dir()
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        if folder:
             raise UsageError(f"{path} is a folder, the name of a file is expected")
-        if path.is_file() and not self.force:
+        if exists and not self.force:
             message = f"{path} exists and is left as it is"
             raise UsageError(Problem(message, hint="use --force to overwrite it"))
-        if not path.parent.is_dir():
+        if not parent:
             raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
 
     def emit(self, document: Document) -> None:
@@ -84,16 +88,17 @@ class View:
 def _options(formats: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
     """Annotation and default of each shared option, by the name of its field in `View`."""
     form: Any = Literal[formats]
+    choice = f"{', '.join(formats[:-1])} or {formats[-1]}."
     color = Literal["auto", "always", "never"]
     options: tuple[tuple[str, Any, Any, tuple[str, ...], str, dict[str, Any]], ...] = (
-        ("format", form, formats[0], ("-f", "--format"), "How to show the result.", {}),
+        ("format", form, formats[0], ("-f", "--format"), choice, {"metavar": "FORMAT"}),
         ("output", str | None, None, ("-o", "--output"), _OUTPUT, {"metavar": "FILE"}),
         ("force", bool, False, ("--force",), "Overwrite the file.", {}),
         ("precision", int, 3, ("--precision",), _PRECISION, _DIGITS),
         ("quiet", bool, False, ("-q", "--quiet"), "No progress, no messages.", {}),
-        ("verbose", bool, False, ("-v", "--verbose"), "Every row.", {}),
+        ("verbose", bool, False, ("-v", "--verbose"), "Every row, nothing summed up.", {}),
         ("debug", bool, False, ("--debug",), "Show where an internal error happened.", {}),
-        ("color", color, "auto", ("--color",), "Colour in tables.", {}),
+        ("color", color, "auto", ("--color",), "auto, always or never.", {"metavar": "WHEN"}),
     )
     return {
         name: (Annotated[kind, typer.Option(*flags, help=words, **more)], default)

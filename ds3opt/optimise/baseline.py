@@ -20,7 +20,7 @@ from ds3opt.problem import Problem
 FloatArray = NDArray[np.float64]
 
 _SIZES = 41
-_MOST_ACTIONS = 1_500_000
+_MOST_ACTIONS = 500_000
 _ROUNDS = 5
 
 
@@ -65,7 +65,7 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
         high = min(np.log(sizes[at]) + step, np.log(space.parameters[1]))
         if round_ == 0:
             actions = Neighbourhood.around(
-                problem, problem.budgets, float(sizes[at]), float(loss[at])
+                problem, problem.budgets, float(sizes[at]), float(loss[at]), all_prices=True
             ).actions
     return best
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.allocation import envelope, segments, spend
+from ds3opt.optimise.allocation import active, envelope, segments, spend
 from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
 from ds3opt.optimise.search import requirement
 from ds3opt.optimise.training import Training
@@ -18,6 +18,8 @@ IntArray = NDArray[np.intp]
 
 _GRID = 5
 _REFINEMENTS = 14
+_REACH = 4.0
+"""Prices within this factor of a plan's own count as near."""
 _MOST_ACTIONS = 400_000
 """Actions that one round of moves may evaluate; larger problems take coarser rounds."""
 
@@ -40,8 +42,18 @@ class Neighbourhood:
     actions: Actions
 
     @staticmethod
-    def around(problem: Problem, budgets: Budgets, parameters: float, loss: float) -> Neighbourhood:
-        """All actions on the tasks' envelopes at a plan, to the last whole step."""
+    def around(
+        problem: Problem,
+        budgets: Budgets,
+        parameters: float,
+        loss: float,
+        *,
+        all_prices: bool = False,
+    ) -> Neighbourhood:
+        """The actions on the tasks' envelopes at a plan, to the last whole step.
+
+        Those for prices far from the plan's own are left out unless asked for.
+        """
         actions = first_actions(problem)
         attention = problem.space.attention(np.array(parameters))
         assert problem.tasks is not None
@@ -55,7 +67,32 @@ class Neighbourhood:
             if not np.any(on & gaps):
                 break
             actions = refined(actions.take(on), np.ones(int(on.sum()), bool))
-        return Neighbourhood(problem, budgets, actions)
+        near = Neighbourhood(problem, budgets, actions)
+        if all_prices or requirement(problem) is not None:
+            return near
+        return near._within_prices(parameters, loss)
+
+    def _within_prices(self, parameters: float, loss: float) -> Neighbourhood:
+        """Only the actions that are best at some price near the plan's."""
+        problem, actions = self.problem, self.actions
+        tasks = problem.tasks
+        assert tasks is not None
+        size = np.array(parameters)
+        room = room_for(problem, self.budgets, size, np.array(loss))
+        if len(actions) == 0 or room <= 0.0:
+            return self
+        values = evaluate(problem, actions, np.full(len(actions), loss))
+        cost = values.effective_tokens(size, problem.space.attention(size))
+        gain = tasks.value[actions.task] * values.success
+        points = envelope(actions.task, cost, gain)
+        nought = np.zeros(len(actions), dtype=np.intp)
+        found = segments(points, nought, actions.task, cost, gain, tasks.weight[actions.task], 1)
+        price = spend(found, np.atleast_1d(room / (2.0 * parameters))).price
+        if price[0] <= 0.0 or not np.isfinite(price[0]):
+            return self
+        low, high = (np.full(points.size, f * price[0]) for f in (1.0 / _REACH, _REACH))
+        keep = active(actions.task[points], cost[points], gain[points], low, high)
+        return replace(self, actions=actions.take(np.sort(points[keep])))
 
     def values(self, loss: FloatArray, parameters: FloatArray) -> FloatArray:
         """The best value at each pair of loss and size, (case,); -inf where limits forbid it."""

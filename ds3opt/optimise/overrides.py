@@ -99,7 +99,9 @@ def fixed_actions(
         task, policy, steps = task[some], policy[some], steps[some]
         parts.append(Actions(np.zeros_like(task), task, policy, steps, steps, steps))
     if np.any(free):
-        near = Neighbourhood.around(problem, problem.budgets, parameters, loss).actions
+        near = Neighbourhood.around(
+            problem, problem.budgets, parameters, loss, all_prices=True
+        ).actions
         parts.append(near.take(free[near.task]))
     joined = Actions.joined(parts)
     return joined.take(np.argsort(joined.task, kind="stable"))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ds3opt.optimise.solution import ClassOutcome, Solution, TaskAllocation
 from ds3opt.report.document import Column, Table
-from ds3opt.report.values import Interval, Value
+from ds3opt.report.values import Interval, Measure, Phrase, Value, shown
 
 FEW = 3
 """A class with more rows than this is summed up on one line."""
 NAMED = 3
-"""Policies that a summary names; the others are counted."""
+"""Policies that a summary names, two where three are too long; the others are counted."""
+ROOM = 50
+"""Columns for the policies of a summary."""
 NOT_ATTEMPTED = "not attempted"
 
 
@@ -29,7 +32,7 @@ class _Line:
     share: float
     difficulty: Value
     skills: Value
-    policy: str
+    policy: Value
     token_budget: Value
     token_budget_range: Value
     expected_tokens: Value
@@ -42,15 +45,53 @@ def classes(solution: Solution, *, every_row: bool = False) -> Table:
     """Policy, tokens, accuracy and share of inference of each class."""
     outcome = {one.name: one for one in solution.classes}
     lines: list[_Line] = []
-    for name in dict.fromkeys(row.name for row in solution.tasks):
-        rows = [row for row in solution.tasks if row.name == name]
-        if every_row or len(rows) <= FEW:
+    by_class: dict[str, list[TaskAllocation]] = {}
+    for row in solution.tasks:
+        by_class.setdefault(row.name, []).append(row)
+    for name, rows in by_class.items():
+        if every_row:
             lines += map(_line, rows)
+            continue
+        merged = _merged(rows)
+        if len(merged) <= FEW:
+            lines += map(_of_one_policy, merged)
         else:
             lines.append(_summary(rows, outcome.get(name)))
-    total = sum(row.inference_flop for row in solution.tasks)
-    several = len(lines) > len({line.name for line in lines})
-    return _table(lines, total, points=several or every_row, details=every_row)
+    total = math.fsum(row.inference_flop for row in solution.tasks)
+    points = len({(line.name, *_point(line)) for line in lines}) > len(by_class)
+    return _table(lines, total, points=points or every_row, details=every_row)
+
+
+def _point(line: _Line) -> tuple[str, str]:
+    return str(line.difficulty), str(line.skills)
+
+
+def _merged(rows: Sequence[TaskAllocation]) -> list[list[TaskAllocation]]:
+    """Rows of one class, those together that differ in their token budget only."""
+    groups: dict[tuple[float, int, str], list[TaskAllocation]] = {}
+    for row in rows:
+        groups.setdefault((row.difficulty, row.skills, policy_words(row)), []).append(row)
+    return list(groups.values())
+
+
+def _of_one_policy(rows: Sequence[TaskAllocation]) -> _Line:
+    """Parts of one task with one policy as one line."""
+    first = rows[0]
+    attempted = first.policy is not None
+    budgets = [row.token_budget for row in rows]
+    fraction = math.fsum(row.fraction for row in rows)
+    return _Line(
+        first.name,
+        math.fsum(row.share for row in rows),
+        first.difficulty,
+        first.skills,
+        _with_part(first, fraction, "part"),
+        Interval(min(budgets), max(budgets), "tokens") if attempted else None,
+        None,
+        _mean(rows, lambda row: row.expected_tokens) if attempted else None,
+        _mean(rows, lambda row: row.accuracy),
+        math.fsum(row.inference_flop for row in rows),
+    )
 
 
 def _line(row: TaskAllocation) -> _Line:
@@ -60,7 +101,7 @@ def _line(row: TaskAllocation) -> _Line:
         row.share,
         row.difficulty,
         row.skills,
-        policy_words(row) + (_part(row.fraction) if row.fraction < 1 else ""),
+        _with_part(row, row.fraction, "percent"),
         row.token_budget if row.policy is not None else None,
         Interval(*budget_range, "tokens") if budget_range else None,
         row.expected_tokens if row.policy is not None else None,
@@ -70,8 +111,10 @@ def _line(row: TaskAllocation) -> _Line:
     )
 
 
-def _part(fraction: float) -> str:
-    return f" ({100 * fraction:.0f} % of requests)"
+def _with_part(row: TaskAllocation, fraction: float, dimension: str) -> Value:
+    if fraction >= 1 - 1e-12:
+        return policy_words(row)
+    return Phrase(f"{policy_words(row)} ({{}} of requests)", (Measure(fraction, dimension),))
 
 
 def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _Line:
@@ -95,7 +138,9 @@ def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _L
 
 def _mean(rows: Sequence[TaskAllocation], value: Callable[[TaskAllocation], float]) -> float | None:
     share = sum(row.share for row in rows)
-    return sum(row.share * value(row) for row in rows) / share if share else None
+    if not share:
+        return value(rows[0]) if rows else None
+    return math.fsum(row.share * value(row) for row in rows) / share
 
 
 def _policies(rows: Sequence[TaskAllocation], share: float) -> str:
@@ -106,10 +151,14 @@ def _policies(rows: Sequence[TaskAllocation], share: float) -> str:
     if len(parts) == 1:
         return next(iter(parts))
     ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{words} ({100 * part / (share or 1):.0f} %)" for words, part in ranked[:NAMED]]
-    others = len(ranked) - NAMED
-    rest = [f"{others} other{'s' if others > 1 else ''}"] if others > 0 else []
-    return "; ".join(named + rest)
+    named = [f"{words} ({shown(part / (share or 1), 'part', 2)})" for words, part in ranked]
+    for count in range(min(NAMED, len(named)), 1, -1):
+        others = len(named) - count
+        rest = [f"{others} other{'s' if others > 1 else ''}"] if others else []
+        text = "; ".join(named[:count] + rest)
+        if len(text) <= ROOM:
+            break
+    return text
 
 
 def _table(lines: Sequence[_Line], total: float, *, points: bool, details: bool) -> Table:
@@ -125,7 +174,10 @@ def _table(lines: Sequence[_Line], total: float, *, points: bool, details: bool)
     columns += [
         (Column("policy", "policy"), lambda line: line.policy),
         (Column("token_budget", "token budget", "tokens"), lambda line: line.token_budget),
-        (Column("expected_tokens", "mean use", "tokens"), lambda line: line.expected_tokens),
+        (
+            Column("expected_tokens", "tokens/task", "tokens, short"),
+            lambda line: line.expected_tokens,
+        ),
         (Column("accuracy", "accuracy", "percent"), lambda line: line.accuracy),
         (
             Column("inference_share", "of inference", "share"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     header: bool = True
     """Whether the words of the columns are shown."""
+    footer: str = ""
+    """A line under the rows."""
 
     def without_empty(self, keep: Sequence[str] = ()) -> Table:
         """The table without columns in which nothing stands."""
@@ -40,11 +42,10 @@ class Table:
             for i, column in enumerate(self.columns)
             if column.name in keep or any(row[i] is not None for row in self.rows)
         ]
-        return Table(
-            self.title,
-            tuple(self.columns[i] for i in kept),
-            tuple(tuple(row[i] for i in kept) for row in self.rows),
-            self.header,
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
         )
 
 

@@ -12,6 +12,7 @@ def render_markdown(document: Document, precision: int = 3) -> str:
     for table in document.tables:
         if table.rows:
             blocks += ([f"### {table.title}"] if table.title else []) + [_table(table, precision)]
+            blocks += [_escaped(table.footer)] if table.footer else []
     return "\n\n".join(blocks) + "\n"
 
 

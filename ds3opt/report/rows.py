@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
 from ds3opt.optimise.solution import Baseline, FrontierPoint, LimitUse, Solution, Status
 from ds3opt.report.document import Column, Table, table_of
-from ds3opt.report.values import Bound, Interval, Measure, Phrase, Value
+from ds3opt.report.solution_data import epochs, key_of
+from ds3opt.report.values import Certified, Interval, Measure, Phrase, Value
 from ds3opt.report.words import (
     achieved,
     dimension_of,
+    dimension_shown,
     is_maximised,
     status_words,
     words_of,
@@ -30,6 +36,7 @@ def answer(solution: Solution) -> Table:
         ("parameters", solution.parameters),
         ("training_tokens", solution.training_tokens),
         ("tokens_per_parameter", solution.tokens_per_parameter),
+        ("epochs", epochs(solution)),
         ("loss", solution.loss),
         ("accuracy", solution.accuracy),
         ("value", solution.value if solution.objective == "value" else None),
@@ -56,7 +63,7 @@ def _headline(solution: Solution) -> list[tuple[Value, Value, Value]]:
 
 
 def _measure(name: str, value: float) -> Measure:
-    return Measure(value, dimension_of(name))
+    return Measure(value, "number" if name == "epochs" else dimension_shown(name))
 
 
 def _note(solution: Solution, name: str) -> Value:
@@ -65,7 +72,9 @@ def _note(solution: Solution, name: str) -> Value:
         return _bounds(solution)
     if name in solution.ranges:
         low, high = solution.ranges[name]
-        return Phrase("{} within the gap", (Interval(low, high, dimension_of(name)),))
+        if high <= low * (1 + 1e-9):
+            return None
+        return Phrase("{} within the gap", (Interval(low, high, dimension_shown(name)),))
     if solution.target is not None and name == solution.target[0]:
         return Phrase(
             "at least {} asked" if name == "accuracy" else "at most {} asked",
@@ -80,18 +89,13 @@ def _note(solution: Solution, name: str) -> Value:
 def _bounds(solution: Solution) -> Value:
     certificate = solution.certificate
     assert certificate is not None
-    dimension = dimension_of(certificate.quantity)
-    bounds = Interval(certificate.lower, certificate.upper, dimension, certified=True)
-    gap = Measure(certificate.gap, gap_dimension(solution))
-    return Phrase("certified {}, gap {}", (bounds, gap))
-
-
-def gap_dimension(solution: Solution) -> str:
-    """How the certified gap is shown."""
-    certificate = solution.certificate
-    if certificate is not None and certificate.relative:
-        return "small percent"
-    return "small points" if solution.objective == "accuracy" else "number"
+    return Certified(
+        certificate.lower,
+        certificate.upper,
+        dimension_of(certificate.quantity),
+        relative=certificate.relative,
+        asked=certificate.requested_gap,
+    )
 
 
 def _horizon(solution: Solution) -> Value:
@@ -101,7 +105,11 @@ def _horizon(solution: Solution) -> Value:
 
 
 def limits(solution: Solution) -> Table:
-    """Use of each limit, and what twice as much of it would bring."""
+    """Use of each limit, and what twice as much of it would bring; binding limits first."""
+
+    def shown(use: LimitUse) -> bool:
+        """Not the size and the training of a model that was given as such."""
+        return solution.status is not Status.EVALUATED or use.name not in _GIVEN
 
     def price(use: LimitUse) -> Value:
         if use.relative_cost_per_point is not None:
@@ -112,15 +120,19 @@ def limits(solution: Solution) -> Table:
             return "none" if doubling == 0.0 else None
         if solution.objective == "accuracy":
             return Phrase("{} of accuracy per doubling", (Measure(doubling, "points"),))
-        unit = {"flop": "FLOP", "loss": "nats/token"}.get(dimension_of(solution.objective), "value")
+        if solution.objective == "loss":
+            return Phrase("{} per doubling", (Measure(doubling, "signed loss"),))
+        unit = "FLOP" if dimension_of(solution.objective) == "flop" else "value"
         return Phrase(f"{{}} {unit} per doubling", (Measure(doubling, "signed"),))
 
     def measure(use: LimitUse, value: float) -> Value:
+        if "tokens_per_parameter" in use.name:
+            return Measure(value, dimension_shown(use.name))
         return Measure(value, dimension_of(use.name, use.unit))
 
     return table_of(
         "Limits and shadow prices",
-        solution.limits,
+        sorted((use for use in solution.limits if shown(use)), key=lambda use: not use.binding),
         (Column("name", "limit"), lambda use: words_of(use.name)),
         (Column("kind", ""), lambda use: use.kind),
         (Column("limit", "allowed", "number"), lambda use: measure(use, use.limit)),
@@ -128,6 +140,9 @@ def limits(solution: Solution) -> Table:
         (Column("binding", "binding"), lambda use: use.binding),
         (Column("shadow_price_per_doubling", "shadow price"), price),
     ).without_empty()
+
+
+_GIVEN = frozenset({"max_parameters", "min_parameters", "max_training_tokens"})
 
 
 def baselines(solution: Solution) -> Table:
@@ -140,6 +155,8 @@ def baselines(solution: Solution) -> Table:
             return None
         if solution.objective == "accuracy":
             return Measure(baseline.value - best, "points")
+        if solution.objective == "loss":
+            return Measure(baseline.value - best, "signed loss")
         return Measure(baseline.value / best - 1.0, "change") if best else None
 
     return table_of(
@@ -151,56 +168,72 @@ def baselines(solution: Solution) -> Table:
             lambda b: "infeasible" if b.value is None else b.value,
         ),
         (Column("difference", "against the optimum", "number"), difference),
-        (Column("parameters", "model size N", "parameters"), lambda b: b.parameters),
-        (Column("training_tokens", "training tokens D", "tokens"), lambda b: b.training_tokens),
+        (Column("parameters", "model size N", "parameters, fixed"), lambda b: b.parameters),
+        (
+            Column("training_tokens", "training tokens D", "tokens, fixed"),
+            lambda b: b.training_tokens,
+        ),
     )
 
 
 def frontier(solution: Solution, over: str | None = None, title: str | None = None) -> Table:
-    """The Pareto table: the optimum for each value of one quantity."""
+    """The Pareto table: the optimum for each value of one quantity; units in the header."""
     name = over or solution.frontier_over or "limit"
     objective = solution.objective
     maximised = is_maximised(objective)
-    side = "upper" if maximised else "lower"
     relative = not maximised and objective != "loss"
-    dimension = dimension_of(objective)
+    dimension = short(dimension_of(objective))
+    asked = solution.certificate.requested_gap if solution.certificate else math.inf
 
-    def gap(point: FrontierPoint) -> Value:
-        if point.objective is None or point.upper is None:
-            return None
-        width = abs(point.upper - point.objective)
-        return width / point.objective if relative and point.objective else width
+    def part(which: str) -> Callable[[FrontierPoint], Value]:
+        def cell(point: FrontierPoint) -> Value:
+            if point.objective is None or point.upper is None:
+                return point.objective if which == ends[0] else None
+            low, high = sorted((point.objective, point.upper))
+            return Certified(low, high, dimension, which, relative, asked)
 
-    def bound(point: FrontierPoint) -> Value:
-        return None if point.upper is None else Bound(point.upper, dimension, above=maximised)
+        return cell
 
     def ratio(point: FrontierPoint) -> Value:
         if point.parameters is None or point.training_tokens is None:
             return None
         return point.training_tokens / point.parameters
 
-    gap_shown = "small percent" if relative else "small points" if objective == "accuracy" else ""
-    return table_of(
+    ends = ("low", "high") if maximised else ("high", "low")
+    side = "upper" if maximised else "lower"
+    gap = "gap, %" if relative else "gap, points" if objective == "accuracy" else "gap"
+    units = {"flop": "", "loss": ", nats/token"}
+    words = words_of(objective) + units.get(dimension_of(objective), "")
+    unsolved = sum(point.status is Status.NOT_CONVERGED for point in solution.frontier)
+    table = table_of(
         title or f"Pareto table over {words_of(name)}",
         solution.frontier,
-        (Column(key_of(name, objective), words_of(name), dimension_of(name)), lambda p: p.limit),
-        (Column(objective, words_of(objective), dimension), lambda p: p.objective),
-        (Column(f"{objective}_{side}", f"{side} bound", dimension), bound),
-        (Column("gap", "gap", gap_shown or "number"), gap),
-        (Column("parameters", "N", "parameters"), lambda p: p.parameters),
-        (Column("training_tokens", "D", "tokens"), lambda p: p.training_tokens),
-        (Column("tokens_per_parameter", "D/N", "number"), ratio),
-        (Column("expected_tokens", "tokens per task", "tokens"), lambda p: p.expected_tokens),
-        (Column("training_flop", "training", "flop"), lambda p: p.training_flop),
-        (Column("inference_flop", "inference", "flop"), lambda p: p.inference_flop),
+        (
+            Column(key_of(name, objective), words_of(name), short(dimension_of(name))),
+            lambda p: p.limit,
+        ),
+        (Column(objective, words, dimension), part(ends[0])),
+        (Column(f"{objective}_{side}", f"{side} bound", dimension), part(ends[1])),
+        (Column("gap", gap, "number"), part("gap")),
+        (Column("parameters", "N", "parameters, fixed, short"), lambda p: p.parameters),
+        (Column("training_tokens", "D", "tokens, fixed, short"), lambda p: p.training_tokens),
+        (Column("tokens_per_parameter", "D/N", "count, fixed"), ratio),
+        (Column("expected_tokens", "tokens/task", "tokens, short"), lambda p: p.expected_tokens),
+        (Column("training_flop", "training FLOP", "flop, short"), lambda p: p.training_flop),
+        (Column("inference_flop", "inference FLOP", "flop, short"), lambda p: p.inference_flop),
         (Column("status", "status"), lambda p: status_words(p.status)),
     ).without_empty(keep=(objective, "parameters"))
+    rows = f"{unsolved} row{'s' if unsolved > 1 else ''}"
+    return replace(table, footer=f"{rows} stopped before the requested gap" if unsolved else "")
 
 
-def key_of(over: str, objective: str) -> str:
-    """The varied quantity's name, kept apart from an objective of the same name."""
-    name = over.removeprefix("limits.")
-    return f"{name}_limit" if name == objective else name
+def short(dimension: str) -> str:
+    """The dimension with its unit left to the header, where the header names it."""
+    return (
+        f"{dimension}, short"
+        if dimension in {"flop", "loss", "tokens", "parameters"}
+        else dimension
+    )
 
 
 def infeasibility(solution: Solution) -> Table:

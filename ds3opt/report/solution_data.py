@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from ds3opt.optimise.solution import FrontierPoint, Solution, TaskAllocation
-from ds3opt.report.rows import key_of
 from ds3opt.report.words import is_maximised
 
 SCHEMA_VERSION = 1
@@ -143,11 +142,20 @@ def _outcome(solution: Solution) -> Data:
         "tasks_served": solution.tasks_served,
         "served_tokens": solution.served_tokens,
         "expected_tokens": mean_tokens(solution),
+        "epochs": epochs(solution),
         "energy_joule": None,
         "cost_usd": None,
         "carbon_kg": None,
         "accelerator_hours": None,
     }
+
+
+def epochs(solution: Solution) -> float | None:
+    """How often training passes over the distinct tokens; None where it does not repeat them."""
+    unique, tokens = getattr(solution, "unique_tokens", None), solution.training_tokens
+    if not unique or tokens is None or math.isinf(tokens) or tokens <= unique * (1 + 1e-9):
+        return None
+    return float(tokens / unique)
 
 
 def mean_tokens(solution: Solution) -> float | None:
@@ -174,6 +182,12 @@ def frontier_record(point: FrontierPoint, over: str, objective: str) -> Data:
         "inference_flop": point.inference_flop,
         "status": point.status.code,
     }
+
+
+def key_of(over: str, objective: str) -> str:
+    """The varied quantity's name, kept apart from an objective of the same name."""
+    name = over.removeprefix("limits.")
+    return f"{name}_limit" if name == objective else name
 
 
 def _infeasibility(solution: Solution) -> Data | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 
 from ds3opt.report.document import Document, Table
@@ -9,11 +10,16 @@ from ds3opt.report.values import LEFT, shown
 
 _BOLD, _DIM, _YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"
 _GAP = "  "
+WIDTH = 120
+"""Columns beyond which a sentence goes on in the next line; numbers are never cut or moved."""
+_LEAST = 40
+"""Columns that a sentence gets, however wide the columns before it are."""
 
 
 def render_table(document: Document, precision: int = 3, *, color: bool = False) -> str:
     """The title, then each table under its own."""
-    blocks = [_styled(document.title, _BOLD, color)] if document.title else []
+    title = "\n".join(_wrapped(_one_line(document.title), WIDTH)) if document.title else ""
+    blocks = [_styled(title, _BOLD, color)] if title else []
     blocks += [_block(table, precision, color=color) for table in document.tables if table.rows]
     return "\n\n".join(blocks) + "\n"
 
@@ -24,15 +30,33 @@ def _block(table: Table, precision: int, *, color: bool) -> str:
     rows = [header, *cells] if table.header else cells
     widths = [max(cells_wide(row[i]) for row in rows) for i in range(len(header))]
     left = aligned_left(table)
+    before = sum(len(_GAP) + width for width in widths[:-1]) + len(_GAP)
+    room = max(WIDTH - before, _LEAST) if left[-1] else sum(widths)
     lines = [
         _GAP
-        + _GAP.join(_padded(cell, widths[i], left=left[i]) for i, cell in enumerate(row)).rstrip()
+        + _GAP.join(_padded(cell, widths[i], left=left[i]) for i, cell in enumerate(line)).rstrip()
         for row in rows
+        for line in _lines(row, room)
     ]
     if table.header:
         lines[0] = _styled(lines[0], _DIM, color)
+    if table.footer:
+        lines.append(_GAP + table.footer)
     title = _styled(table.title, _YELLOW if table.title == "Warnings" else _BOLD, color)
     return "\n".join([title, *lines] if table.title else lines)
+
+
+def _lines(row: list[str], room: int) -> list[list[str]]:
+    """A row whose last cell, where it is a long text, goes on below itself."""
+    first, *others = _wrapped(row[-1], room)
+    blank = [""] * (len(row) - 1)
+    return [[*row[:-1], first], *([*blank, other] for other in others)]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if cells_wide(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def cells_of(table: Table, precision: int) -> list[list[str]]:

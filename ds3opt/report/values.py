@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
@@ -15,21 +16,35 @@ class Measure:
 
     value: float | None
     dimension: str
-    """One of `units`, or number, whole, signed, percent (of a fraction), share (percent, a digit
-    less), points (signed), change (relative, signed), small points, small percent (for gaps)."""
+    """One of `units`, or number, whole, percent (of a fraction, with more digits near 0 and 1),
+    share (percent, a digit less), part (of a whole, rough), points (signed), change (relative,
+    signed), signed, signed loss, small points, small percent (for gaps). After a unit, ", fixed"
+    keeps the trailing zeros and ", short" leaves the unit to the header."""
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A certified bound, rounded away from what it bounds, so that what is shown still bounds it.
+class Certified:
+    """A value between certified bounds, or a part of that, with the digits that their gap needs.
 
-    Where digits are significant ones it is shown with one more.
+    What is shown of `low` is never above it, of `high` never below it, and the shown gap is the
+    distance between the two as shown.
     """
 
-    value: float
+    low: float
+    high: float
     dimension: str
-    above: bool
-    """Whether it is an upper bound."""
+    part: str = "all"
+    """low, high, gap or all."""
+    relative: bool = False
+    """Whether the gap is relative to `high`."""
+    asked: float = math.inf
+    """The requested gap: a smaller one is not shown as a larger one."""
+
+    @property
+    def gap(self) -> float:
+        """Distance between the bounds, relative where that is asked."""
+        width = max(self.high - self.low, 0.0)
+        return width / abs(self.high) if self.relative and self.high else width
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,6 @@ class Interval:
     low: float
     high: float
     dimension: str
-    certified: bool = False
-    """Whether each end is a `Bound`."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +64,16 @@ class Phrase:
     values: tuple[Value, ...]
 
 
-Value = str | bool | int | float | None | Measure | Bound | Interval | Phrase
+Value = str | bool | int | float | None | Measure | Certified | Interval | Phrase
 
 LEFT = frozenset({"text"})
 """Dimensions whose columns are aligned to the left."""
+CLOSE = 1e-6
+"""Bounds that are relatively closer than this are shown as one value."""
+MOST_DIGITS = 9
+"""Digits of a certified bound, decimals where it has a fixed point."""
+_NOUNS = {"flop": "FLOP", "loss": "nats/token"}
+_COUNTS = frozenset({"tokens", "parameters", "tasks"})
 
 
 def shown(value: Value, dimension: str = "text", precision: int = 3) -> str:
@@ -62,15 +81,18 @@ def shown(value: Value, dimension: str = "text", precision: int = 3) -> str:
 
     >>> shown(0.53428, "percent"), shown(Measure(1.42e12, "tokens")), shown(None)
     ('53.43 %', '1.42 T tokens', '-')
-    >>> shown(Interval(0.53428, 0.53431, "percent", certified=True))
-    '53.42 to 53.44 %'
+    >>> shown(0.000123456, "percent"), shown(0.999987, "percent")
+    ('0.0123 %', '99.9987 %')
+    >>> shown(Certified(0.53428, 0.53431, "percent"))
+    'certified 53.4280 to 53.4310 %, gap 0.0030 points'
     """
     if isinstance(value, Phrase):
         return value.template.format(*(shown(v, "text", precision) for v in value.values))
     if isinstance(value, Interval):
-        return _interval(value, precision)
-    if isinstance(value, Bound):
-        return _bound(value, precision)
+        ends = (_number(end, value.dimension, precision) for end in (value.low, value.high))
+        return _from_to(*ends)
+    if isinstance(value, Certified):
+        return _certified(value, precision)
     if isinstance(value, Measure):
         return "-" if value.value is None else _number(value.value, value.dimension, precision)
     if value is None or value == "":
@@ -85,33 +107,118 @@ def _number(value: float, dimension: str, precision: int) -> str:
         return "-"
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
-    decimals = max(precision - 1, 0)
-    if dimension == "percent":
+    special = _SPECIAL.get(dimension)
+    if special is not None:
+        return special(value, precision)
+    base, *how = dimension.split(", ")
+    if "short" in how and base in _COUNTS:
+        base = "count"
+    text = format_quantity(value, base, precision)
+    if "fixed" in how:
+        text = _with_zeros(text, precision)
+    return text.removesuffix(" " + _NOUNS.get(base, "")) if "short" in how else text
+
+
+def _with_zeros(text: str, precision: int) -> str:
+    number, space, unit = text.partition(" ")
+    digits = number.lstrip("-0.").replace(".", "")
+    if not digits.isdecimal() or len(digits) >= precision:
+        return text
+    point = "" if "." in number else "."
+    return number + point + "0" * (precision - len(digits)) + space + unit
+
+
+def _percent(value: float, precision: int) -> str:
+    decimals = _percent_decimals(value, precision)
+    below = 100.0 * (1.0 - value)
+    if decimals <= max(MOST_DIGITS, precision - 1):
         return f"{100 * value:.{decimals}f} %"
-    if dimension == "share":
-        return f"{100 * value:.{max(precision - 2, 0)}f} %"
-    if dimension in {"small percent", "small points"}:
-        return f"{format_number(100 * value, 2)} {'%' if 'percent' in dimension else 'points'}"
-    if dimension == "signed":
-        return f"{'+' if value >= 0 else ''}{format_number(value, precision)}"
-    if dimension in {"points", "change"}:
-        unit = "points" if dimension == "points" else "%"
-        return f"{100 * value + 0.0:+.{decimals}f} {unit}"
-    if dimension in {"text", "number"}:
-        return format_number(value, precision)
-    if dimension == "whole":
-        return f"{value:.0f}"
-    return format_quantity(value, dimension, precision)
+    return f"{format_number(100 * value, precision)} %" if below > 50 else f">{_NINES} %"
 
 
-def _interval(interval: Interval, precision: int) -> str:
-    low, high = (
-        _bound(Bound(end, interval.dimension, above), precision)
-        if interval.certified
-        else _number(end, interval.dimension, precision)
-        for end, above in ((interval.low, False), (interval.high, True))
-    )
-    if low == high and not interval.certified:
+_NINES = "99." + "9" * (MOST_DIGITS - 1)
+
+
+def _percent_decimals(value: float, precision: int) -> int:
+    """Decimals of a percentage: more below 1 % and above 99 %, where the first ones say little."""
+    usual = max(precision - 1, 0)
+    size, below = abs(100.0 * value), 100.0 * (1.0 - value)
+    if size >= 1.0 and below >= 1.0:
+        return usual
+    rest, digits = (size, usual) if size < 1.0 else (below, max(usual - 1, 0))
+    if rest <= 1e-10:
+        return usual
+    return max(usual, digits - math.floor(math.log10(rest)))
+
+
+def _share(value: float, precision: int) -> str:
+    return _rough(value, max(precision - 2, 0))
+
+
+def _part(value: float, precision: int) -> str:
+    return _rough(value, 0 if value < 0.01 or value > 0.99 else max(precision - 2, 0))
+
+
+def _rough(value: float, decimals: int) -> str:
+    """A percentage that says so where it is neither none nor all."""
+    least = 10.0**-decimals
+    text = f"{100 * value:.{decimals}f}"
+    if value > 1e-12 and ((decimals == 0 and 100 * value < least) or float(text) == 0):
+        return f"<{least:.{decimals}f} %"
+    if value < 1 - 1e-12 and ((decimals == 0 and 100 * value > 99) or float(text) >= 100):
+        return f">{100 - least:.{decimals}f} %"
+    return f"{text} %"
+
+
+def _points(value: float, precision: int) -> str:
+    return f"{_signed(100 * value, max(precision - 1, 0))} points"
+
+
+def _change(value: float, precision: int) -> str:
+    return f"{_signed(100 * value, max(precision - 1, 0))} %"
+
+
+def _signed(value: float, decimals: int) -> str:
+    """A sign always, and two digits at least of what is not noise."""
+    if 1e-9 < abs(value) < 0.5 * 10.0**-decimals:
+        return ("+" if value > 0 else "") + format_number(value, 2)
+    text = f"{value:+.{decimals}f}"
+    return text if float(text) else f"{0.0:+.{decimals}f}"
+
+
+def _loss(value: float, precision: int) -> str:
+    return f"{value:.{_loss_decimals(precision)}f} nats/token"
+
+
+def _loss_decimals(precision: int) -> int:
+    """Losses are compared at the fourth decimal."""
+    return max(4, precision - 1)
+
+
+_SPECIAL: dict[str, Callable[[float, int], str]] = {
+    "percent": _percent,
+    "share": _share,
+    "part": _part,
+    "points": _points,
+    "change": _change,
+    "loss": _loss,
+    "loss, short": lambda value, precision: f"{value:.{_loss_decimals(precision)}f}",
+    "signed loss": lambda value, precision: (
+        f"{_signed(value, _loss_decimals(precision))} nats/token"
+    ),
+    "signed": lambda value, precision: (
+        ("+" if value >= 0 else "") + format_number(value, precision)
+    ),
+    "small percent": lambda value, precision: f"{format_number(100 * value, 2)} %",
+    "small points": lambda value, precision: f"{format_number(100 * value, 2)} points",
+    "text": format_number,
+    "number": format_number,
+    "whole": lambda value, precision: f"{value:.0f}",
+}
+
+
+def _from_to(low: str, high: str) -> str:
+    if low == high:
         return low
     first, last = low.split(" "), high.split(" ")
     while len(first) == len(last) > 1 and first[-1] == last[-1]:
@@ -119,16 +226,71 @@ def _interval(interval: Interval, precision: int) -> str:
     return f"{' '.join(first)} to {high}"
 
 
-def _bound(bound: Bound, precision: int) -> str:
-    if not math.isfinite(bound.value):
-        return _number(bound.value, bound.dimension, precision)
-    exact = Decimal(f"{bound.value:.12g}")  # without the noise of the last digits
-    rounding = ROUND_CEILING if bound.above else ROUND_FLOOR
-    if bound.dimension == "percent":
-        step = Decimal(1).scaleb(1 - precision)
-        return f"{(100 * exact).quantize(step, rounding)} %"
-    rounded = Context(prec=precision + 1, rounding=rounding).create_decimal(exact)
-    return _number(float(rounded), bound.dimension, precision + 1)
+def _certified(value: Certified, precision: int) -> str:
+    low, high, gap = _bounds(value, precision)
+    if value.part != "all":
+        return {"low": low, "high": high, "gap": gap}[value.part]
+    unit = {"percent": " points", "loss": " nats/token"}.get(value.dimension, "")
+    gap += " %" if value.relative else unit
+    if not _is_close(value):
+        return f"certified {_from_to(low, high)}, gap {gap}"
+    return f"certified to {gap}" if value.gap > 1e-15 else "certified to the last digit"
+
+
+def _is_close(value: Certified) -> bool:
+    return value.high - value.low <= CLOSE * abs(value.high)
+
+
+def _bounds(value: Certified, precision: int) -> tuple[str, str, str]:
+    """Low, high and gap; the gap without a unit, in percent or points where it is one."""
+    scale = 100 if value.relative or value.dimension == "percent" else 1
+    if _is_close(value) or not math.isfinite(value.high - value.low):
+        low, high = (_number(end, value.dimension, precision) for end in (value.low, value.high))
+        return low, high, format_number(scale * value.gap, 2)
+    digits = _digits(value, precision)
+    low, high, gap = _rounded(value, digits)
+    while digits < MOST_DIGITS and value.gap <= value.asked < float(gap) / scale:
+        digits += 1
+        low, high, gap = _rounded(value, digits)
+    return low, high, gap
+
+
+def _digits(value: Certified, precision: int) -> int:
+    """Decimals, or significant digits, that show two digits of the distance of the bounds."""
+    width = value.high - value.low
+    if value.dimension == "percent":
+        usual = _percent_decimals(value.high if value.high < 0.01 else value.low, precision)
+        if value.low < 0.01 <= value.high:
+            usual = precision - 1
+        needed = 1 - math.floor(math.log10(100 * width))
+    elif value.dimension.startswith("loss"):
+        usual, needed = _loss_decimals(precision), 1 - math.floor(math.log10(width))
+    else:
+        usual = precision + 1
+        needed = math.floor(math.log10(abs(value.high))) - math.floor(math.log10(width)) + 2
+    return max(precision, min(MOST_DIGITS, max(usual, needed)))
+
+
+def _rounded(value: Certified, digits: int) -> tuple[str, str, str]:
+    """Both ends rounded away from each other, and the distance between them."""
+    percent = value.dimension == "percent"
+    ends = []
+    for end, rounding in ((value.low, ROUND_FLOOR), (value.high, ROUND_CEILING)):
+        exact = Decimal(f"{end:.13g}") * (100 if percent else 1)  # without the last digits' noise
+        if percent or value.dimension.startswith("loss"):
+            ends.append(exact.quantize(Decimal(1).scaleb(-digits), rounding))
+        else:
+            ends.append(Context(prec=digits, rounding=rounding).create_decimal(exact))
+    width = max(ends[1] - ends[0], Decimal(0))
+    gap = format_number(100 * value.gap, 2) if value.relative else f"{width:f}"
+    if percent:
+        low, high = (f"{end:f} %" for end in ends)
+    elif value.dimension.startswith("loss"):
+        unit = "" if value.dimension.endswith("short") else " nats/token"
+        low, high = (f"{end:f}{unit}" for end in ends)
+    else:
+        low, high = (_number(float(end), value.dimension, digits) for end in ends)
+    return low, high, gap
 
 
 def raw(value: Value) -> object:
@@ -137,7 +299,10 @@ def raw(value: Value) -> object:
     >>> raw(Measure(1.5e12, "tokens")), raw(float("inf")), raw(Interval(1.0, 2.0, "flop"))
     (1500000000000.0, 'infinite', '1.0 to 2.0')
     """
-    if isinstance(value, (Measure, Bound)):
+    if isinstance(value, Certified):
+        parts = {"low": value.low, "high": value.high, "gap": value.gap}
+        value = parts.get(value.part, Interval(value.low, value.high, value.dimension))
+    if isinstance(value, Measure):
         value = value.value
     if isinstance(value, Interval):
         return f"{raw(value.low)} to {raw(value.high)}"

@@ -15,6 +15,9 @@ _WORDS = {
     "training_tokens": "training tokens D",
     "tokens_per_parameter": "tokens per parameter",
     "expected_tokens": "tokens per task",
+    "epochs": "epochs over unique tokens",
+    "max_parameters": "max model size",
+    "min_parameters": "min model size",
 }
 _DIMENSIONS = {
     "accuracy": "percent",
@@ -40,6 +43,7 @@ _UNITS = {
     "nats/token": "loss",
     "accuracy": "percent",
 }
+_REQUIRED = "min_accuracy of "
 
 
 def leaf(path: str) -> str:
@@ -58,8 +62,12 @@ def words_of(name: str) -> str:
 
     >>> words_of("limits.total_flop"), words_of("workload.mix[0].min_accuracy")
     ('total FLOP', 'workload.mix[0].min_accuracy')
+    >>> words_of("max_parameters"), words_of("min_accuracy of bug_fix")
+    ('max model size', 'accuracy of bug_fix')
     """
     short = name.removeprefix("limits.")
+    if short.startswith(_REQUIRED):  # the name of a class stands as it is
+        return short.replace(_REQUIRED, "accuracy of ", 1)
     return _WORDS.get(short, short if "." in short else short.replace("_", " "))
 
 
@@ -71,7 +79,7 @@ def dimension_of(name: str, unit: str = "") -> str:
     """
     if unit in _UNITS:
         return _UNITS[unit]
-    last = leaf(name)
+    last = leaf(name).removesuffix("_lower").removesuffix("_upper")
     if last in _DIMENSIONS:
         return _DIMENSIONS[last]
     if last.endswith("flop"):
@@ -79,6 +87,21 @@ def dimension_of(name: str, unit: str = "") -> str:
     if "tokens" in last:
         return "tokens"
     return _UNITS.get(unit, "dimensionless")
+
+
+def dimension_shown(name: str, unit: str = "") -> str:
+    """The dimension of a quantity with the way its numbers are written.
+
+    Model sizes, training tokens and their ratio have the same number of digits everywhere.
+
+    >>> dimension_shown("max_tokens_per_parameter", "tokens"), dimension_shown("parameters")
+    ('count, fixed', 'parameters, fixed')
+    """
+    last = leaf(name)
+    if "tokens_per_parameter" in last:
+        return "count, fixed"
+    fixed = last in {"parameters", "training_tokens"}
+    return dimension_of(name, unit) + (", fixed" if fixed else "")
 
 
 def status_words(status: Status) -> str:
@@ -95,9 +118,8 @@ def objective_words(solution: Solution) -> str:
         return f"{'lowest' if solution.objective == 'loss' else 'highest'} {name}"
     what, value = solution.target
     article = "an" if what == "accuracy" else "a"
-    dimension = dimension_of(what)
-    precision = 3 if dimension == "percent" else 4
-    return f"least {name} for {article} {words_of(what)} of {shown(value, dimension, precision)}"
+    asked = shown(value, dimension_of(what))
+    return f"least {name} for {article} {words_of(what)} of {asked}"
 
 
 def is_maximised(objective: str) -> bool:
