@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 _SIZES = 41
 _MOST_ACTIONS = 500_000
 _ROUNDS = 5
+_DECADES = 4.0
+"""Smaller models than the largest affordable that are scanned, in powers of ten."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     space = training.space
     actions = first_actions(problem)
     count = int(np.clip(_MOST_ACTIONS // max(len(actions), 1), 7, _SIZES))
-    low, high = np.log(space.parameters)
+    low, high = _affordable(problem, training)
     best: RulePlan | None = None
     least = np.inf
     for round_ in range(_ROUNDS):
@@ -68,6 +70,20 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
                 problem, problem.budgets, float(sizes[at]), float(loss[at]), all_prices=True
             ).actions
     return best
+
+
+def _affordable(problem: Problem, training: Training) -> tuple[float, float]:
+    """ln of the sizes that the scan begins with: the largest that the limits pay for, and below."""
+    low, high = np.log(problem.space.parameters)
+    u = np.linspace(low, high, 4097)
+    tokens = training.most_tokens(np.exp(u), np.full(u.size, np.inf))
+    flop = training.flop_of(np.exp(u), np.nan_to_num(tokens, nan=np.inf))
+    cap = min(problem.budgets.total_flop, problem.budgets.training_flop)
+    fits = np.flatnonzero(np.isfinite(tokens) & (flop <= cap))
+    if fits.size == 0:
+        return low, high
+    top = u[min(int(fits[-1]) + 1, u.size - 1)]
+    return max(float(u[fits[0]]), float(top) - _DECADES * np.log(10.0)), float(top)
 
 
 def _scores(problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray) -> FloatArray:
