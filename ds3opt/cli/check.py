@@ -138,13 +138,56 @@ def read_result(path: Path | str, text: str | None = None) -> dict[str, Any]:
     if text is None:
         text = read_text(path)[0]
     try:
-        data = json.loads(text)
+        data: Any = json.loads(text)
     except ValueError as error:
         raise UsageError(Problem(f"not JSON: {error}", location=Location(str(path)))) from None
-    if not isinstance(data, dict) or not {"schema_version", "status"} <= set(data):
+    except RecursionError:
+        raise UsageError(Problem("nested too deeply", location=Location(str(path)))) from None
+    if not _is_result(data):
         message = "not a result of `ds3opt solve --format json`"
         raise UsageError(Problem(message, location=Location(str(path))))
-    return data
+    return dict(data)
+
+
+_PARTS = ("target", "certificate", "allocation", "outcome", "ranges", "infeasibility", "provenance")
+_LISTS = ("limits", "baselines", "frontier")
+_DEEP = frozenset({"policy", "token_budget_range", "alternatives"})
+
+
+def _is_result(data: Any) -> bool:
+    """Whether data has the shape of a result, whatever its numbers are."""
+    if not isinstance(data, dict) or not {"schema_version", "status"} <= set(data):
+        return False
+    parts = [data.get(part) for part in _PARTS]
+    if not all(part is None or isinstance(part, dict) for part in parts):
+        return False
+    allocation = data.get("allocation") or {}
+    lists = [*(data.get(name, []) for name in _LISTS)]
+    lists += [allocation.get(name, []) for name in ("tasks", "classes")]
+    if not all(isinstance(rows, list) for rows in lists):
+        return False
+    records = [row for rows in lists for row in rows]
+    records += [data.get("certificate") or {}, data.get("outcome") or {}]
+    words = [data.get("objective"), data.get("status"), data.get("scenario")]
+    return all(word is None or isinstance(word, str) for word in words) and all(
+        isinstance(record, dict) and _is_record(record) for record in records
+    )
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    policy, others = record.get("policy"), record.get("alternatives", [])
+    ends = record.get("token_budget_range")
+    return (
+        (policy is None or isinstance(policy, dict))
+        and isinstance(others, list)
+        and (ends is None or (isinstance(ends, list) and len(ends) == 2))
+        and not any(isinstance(v, (dict, list)) for k, v in record.items() if k not in _DEEP)
+        and all(_is_number(record.get(key, 0.0)) for key in ("share", "fraction"))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _document(checked: list[Checked], update: bool) -> Document:

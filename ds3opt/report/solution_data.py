@@ -152,10 +152,10 @@ def _outcome(solution: Solution) -> Data:
 
 def epochs(solution: Solution) -> float | None:
     """How often training passes over the distinct tokens; None where it does not repeat them."""
-    unique, tokens = getattr(solution, "unique_tokens", None), solution.training_tokens
+    unique, tokens = solution.unique_tokens, solution.training_tokens
     if not unique or tokens is None or math.isinf(tokens) or tokens <= unique * (1 + 1e-9):
         return None
-    return float(tokens / unique)
+    return tokens / unique
 
 
 def mean_tokens(solution: Solution) -> float | None:

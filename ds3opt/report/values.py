@@ -73,6 +73,7 @@ CLOSE = 1e-6
 MOST_DIGITS = 9
 """Digits of a certified bound, decimals where it has a fixed point."""
 _NOUNS = {"flop": "FLOP", "loss": "nats/token"}
+_PREFIXES = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "P": 1e15}
 _COUNTS = frozenset({"tokens", "parameters", "tasks"})
 
 
@@ -89,8 +90,11 @@ def shown(value: Value, dimension: str = "text", precision: int = 3) -> str:
     if isinstance(value, Phrase):
         return value.template.format(*(shown(v, "text", precision) for v in value.values))
     if isinstance(value, Interval):
-        ends = (_number(end, value.dimension, precision) for end in (value.low, value.high))
-        return _from_to(*ends)
+        low, high = (_number(end, value.dimension, precision) for end in (value.low, value.high))
+        scale = _PREFIXES.get(high.removesuffix(" tokens").partition(" ")[2], 1.0)
+        if value.dimension == "tokens" and scale / 1e3 <= 100 * value.low < 100 * scale:
+            low = f"{format_number(value.low / scale, precision)} {high.partition(' ')[2]}"
+        return _from_to(low, high)
     if isinstance(value, Certified):
         return _certified(value, precision)
     if isinstance(value, Measure):

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from ds3opt.cli.check import read_result
 from ds3opt.cli.new import TEMPLATE
 from ds3opt.cli.schema import scenario_schema
+from ds3opt.errors import UsageError
 from ds3opt.io.loader import catalogue, load_scenario
 from ds3opt.schema import Scenario
 
@@ -132,6 +134,32 @@ def test_check_refuses_what_is_no_result(run, scenario: Path) -> None:
     assert "not a result" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"allocation": 5},
+        {"allocation": {"tasks": [1]}},
+        {"allocation": {"tasks": [{"name": ["a"]}]}},
+        {"allocation": {"tasks": [{"name": "a", "share": "all", "policy": 3}]}},
+        {"allocation": {"classes": [None]}},
+        {"certificate": []},
+        {"outcome": {"accuracy": {}}},
+        {"limits": {}},
+        {"frontier": "x"},
+        {"objective": ["accuracy"]},
+    ],
+)
+def test_what_has_the_wrong_shape_is_no_result(changes: dict[str, object], result: str) -> None:
+    assert read_result("r.json", result)["status"] == "optimal"
+    with pytest.raises(UsageError, match="not a result"):
+        read_result("r.json", json.dumps({**json.loads(result), **changes}))
+
+
+def test_a_result_nested_without_end_is_refused() -> None:
+    with pytest.raises(UsageError, match="nested"):
+        read_result("r.json", "[" * 100_000)
+
+
 def test_diff_of_a_result_and_its_scenario_is_the_same(run, scenario: Path, result: str) -> None:
     scenario.with_name("old.json").write_text(result)
     done = run("diff", "old.json", "small.yaml", "-f", "json")
@@ -169,6 +197,15 @@ def test_scenarios_are_listed_and_shown(run) -> None:
     for name, path in list(catalogue().items())[:1]:
         assert run("scenarios", "show", name).stdout == path.read_text()
     assert run("scenarios", "show", "nope").returncode == 2
+
+
+def test_scenarios_are_listed_under_whole_titles(run) -> None:
+    lines = run("scenarios", "list").stdout.splitlines()[1:]
+    for line, (name, path) in zip(lines, catalogue().items(), strict=True):
+        assert line.split(maxsplit=1) == [name, load_scenario(str(path)).scenario.name]
+    records = list(csv.DictReader(io.StringIO(run("scenarios", "list", "-f", "csv").stdout)))
+    described = {one["name"]: one["description"] for one in records}
+    assert "et al. (2023)" in described["data_constrained"]
 
 
 def test_schema_is_a_schema(run) -> None:

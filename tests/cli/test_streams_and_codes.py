@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from ds3opt.cli.outcome import exit_code
+from ds3opt.optimise.solution import Certificate, FrontierPoint, Solution, Status
 
 HEAVY = ("numpy", "scipy", "pydantic", "rich", "yaml", "cvxpy")
 
@@ -233,3 +237,99 @@ def test_the_module_runs_too() -> None:
         check=True,
     )
     assert done.stdout.startswith("ds3opt ")
+
+
+COMMANDS = {
+    "solve": "SCENARIO",
+    "pareto": "SCENARIO",
+    "evaluate": "SCENARIO",
+    "check": "[SCENARIO...]",
+    "diff": "A B",
+    "scenarios list": "",
+    "scenarios show": "NAME",
+    "laws list": "",
+    "laws show": "NAME",
+    "schema": "",
+    "new": "",
+}
+
+
+@pytest.mark.parametrize(("command", "arguments"), COMMANDS.items())
+def test_help_names_arguments_describes_options_and_gives_an_example(
+    run, command: str, arguments: str
+) -> None:
+    text = run(*command.split(), "--help").stdout
+    assert text.splitlines()[0] == f"Usage: ds3opt {command} [OPTIONS] {arguments}".rstrip()
+    assert not any(internal in text for internal in ("{", "<str>", "<list"))
+    assert f"\n  Example:\n    ds3opt {command}" in text
+    assert max(map(len, text.splitlines())) <= 80
+    options = text.split("Options:\n")[1].split("\n\n")[0].splitlines()
+    for line in options:
+        assert not line.startswith("  -") or "  " in line.strip(), line
+
+
+def test_commands_are_listed_in_the_order_of_use(run) -> None:
+    listed = run("--help").stdout.split("Commands:\n")[1]
+    assert [line.split()[0] for line in listed.splitlines()] == [
+        "solve", "pareto", "evaluate", "check", "diff", "scenarios", "laws", "schema", "new",
+    ]  # fmt: skip
+
+
+def test_rows_that_stop_early_are_4_for_pareto(run, scenario) -> None:
+    early = ("--set", "solver.max_cells=1", "--set", "solver.gap=1e-9")
+    done = run("pareto", "small.yaml", *early, "--vary", "limits.total_flop=1e20,2e20")
+    assert done.returncode == 4
+    assert "\n  2 rows stopped before the requested gap\n" in done.stdout
+
+
+def test_an_early_row_alone_does_not_change_the_code_of_solve() -> None:
+    row = FrontierPoint(1e20, Status.NOT_CONVERGED, 0.5, 0.6, 1e9, 1e10, 1e19, 9e19, 100.0)
+    certificate = Certificate("accuracy", 0.5, 0.5, 1e-4, relative=False)
+    solution = Solution("a", "accuracy", None, Status.OPTIMAL, certificate)
+    assert exit_code(replace(solution, frontier=(row,))) == 0
+    assert exit_code(replace(solution, status=Status.NOT_CONVERGED)) == 4
+
+
+def test_check_says_the_same_each_time(run, scenario) -> None:
+    assert run("check", "small.yaml", "--update").returncode == 0
+    first, second = run("check", "small.yaml"), run("check", "small.yaml")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout == second.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("solve", "small.yaml", "--precision", "-1"),
+        ("solve", "small.yaml", "--precision", "99"),
+        ("solve", "small.yaml", "--set", "garbage"),
+        ("solve", "small.yaml", "--set", "=1"),
+        ("solve", "small.yaml", "--set", "limits.total_flop="),
+        ("solve", "small.yaml", "--set", "workload.mix[99].share=1"),
+        ("solve", "small.yaml", "--set", "limits=[1"),
+        ("solve", "."),
+        ("check", "."),
+        ("diff", ".", "small.yaml"),
+        ("solve", "x" * 250),
+        ("laws", "list", "-o", "x" * 5000),
+        ("laws", "list", "-o", "x/" * 5000),
+        ("solve", "\u540d\u524d\U0001f600"),
+        ("laws", "show", "\u540d\u524d" * 500),
+        ("solve", "small.yaml", "-o", "missing/out.txt"),
+    ],
+)
+def test_nonsense_is_2_in_words(run, scenario, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("data", [b"\x00\xff" * 100, b"\xff\xfe\x00", bytes(range(256)), b""])
+def test_binary_input_is_2_in_words(ds3opt_script: str, data: bytes) -> None:
+    done = subprocess.run(
+        [ds3opt_script, "solve", "-"], input=data, capture_output=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr
+    assert b"Traceback" not in done.stderr
