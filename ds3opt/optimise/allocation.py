@@ -220,17 +220,24 @@ def spend(found: Segments, budget: FloatArray) -> Spending:
         nothing = np.zeros(budget.shape)
         short = np.where(found.needed > 0.0, -np.inf, 0.0)
         return Spending(short, nothing, begin, nothing)
-    spent = np.concatenate([[0.0], np.cumsum(found.cost)])
-    earned = np.concatenate([[0.0], np.cumsum(found.gain)])
-    base = spent[begin]
-    place = np.searchsorted(spent[1:], base + np.maximum(budget, 0.0), side="right")
+    # in units of the cell's budget and cut off above it, so that one running sum serves cells
+    # whose costs differ by many powers of ten
+    some = budget > 0.0
+    unit = np.where(some, budget, 1.0)[found.cell]
+    with np.errstate(over="ignore"):
+        shares = np.minimum(found.cost / unit, 2.0)
+    spent = np.concatenate([[0.0], np.cumsum(shares)])
+    place = np.searchsorted(spent[1:], spent[begin] + np.where(some, 1.0, 0.0), side="right")
     place = np.clip(place, begin, end)
+    whole = np.arange(found.slope.size) < place[found.cell]
+    paid = np.bincount(found.cell, found.cost * whole, minlength=begin.size)
+    earned = np.bincount(found.cell, found.gain * whole, minlength=begin.size)
     partial = place < end
     at = np.minimum(place, found.slope.size - 1)
-    left = np.where(partial, np.maximum(budget - (spent[place] - base), 0.0), 0.0)
+    left = np.where(partial, np.maximum(budget - paid, 0.0), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         fraction = np.where(partial, np.minimum(left / found.cost[at], 1.0), 0.0)
-    value = earned[place] - earned[begin] + fraction * found.gain[at]
+    value = earned + fraction * found.gain[at]
     short = np.isinf(found.needed) | (found.needed > budget * (1.0 + 1e-12))
     value = np.where(short, -np.inf, value)
     return Spending(value, np.where(partial, found.slope[at], 0.0), place, fraction)
@@ -244,9 +251,10 @@ def total_of(
         return np.zeros(bought.value.shape)
     rise = amount[found.action] - np.where(found.before >= 0, amount[found.before], 0.0)
     rise = rise * weight[found.action] * found.part
-    sums = np.concatenate([[0.0], np.cumsum(rise)])
+    whole = np.arange(rise.size) < bought.place[found.cell]
+    total = np.bincount(found.cell, rise * whole, minlength=bought.place.size)
     at = np.minimum(bought.place, rise.size - 1)
-    return np.asarray(sums[bought.place] - sums[found.start[:-1]] + bought.fraction * rise[at])
+    return np.asarray(total + bought.fraction * rise[at])
 
 
 def allocate(
