@@ -26,8 +26,11 @@ IntArray = NDArray[np.intp]
 
 ROOT_INTERVALS = 24
 MAX_WAVES = 60
+MAX_NODES = 100_000
+"""Token budgets to examine before giving up on the gap."""
 _ROUNDS = 6
 """Fixed-point rounds for the loss where the tokens used depend on it."""
+_ATTEMPTS = 10
 _NUDGE = 1e-9
 """Loss that is given away so that a plan's use, which rises with loss, stays inside its limits."""
 CHUNK = 400_000
@@ -209,14 +212,26 @@ class SharedSearch:
         """A loss that a plan reaches within the limits, and its size; inf where none was found."""
         if self.problem.charge_budget:
             return self._least_loss(case, self.use(policy, np.full(budget.shape, np.inf), budget))
-        guess = loss + _NUDGE
-        for _ in range(4):
-            reached, size = self._least_loss(case, self.use(policy, guess, budget))
-            good = reached <= guess
-            if np.all(good | ~np.isfinite(guess)):
+        # from above every round stays within the limits: use at the loss reached is no more than
+        # at the loss it was reckoned with
+        reached, size = self._least_loss(
+            case, self.use(policy, np.full(loss.shape, np.inf), budget)
+        )
+        step = np.full(loss.shape, _NUDGE)
+        for _ in range(_ATTEMPTS):
+            missing = ~np.isfinite(reached) & np.isfinite(loss)
+            if not np.any(missing):
                 break
-            guess = np.where(good, guess, reached + _NUDGE)
-        return np.where(reached <= guess, reached, np.inf), size
+            guess = loss + step
+            found, at = self._least_loss(case, self.use(policy, guess, budget))
+            good = missing & (found <= guess)
+            reached, size = np.where(good, found, reached), np.where(good, at, size)
+            step *= 8.0
+        for _ in range(_ROUNDS):
+            found, at = self._least_loss(case, self.use(policy, reached, budget))
+            better = found < reached
+            reached, size = np.where(better, found, reached), np.where(better, at, size)
+        return reached, size
 
     def _least_loss(self, case: IntArray, use: Use) -> tuple[FloatArray, FloatArray]:
         served = self.problem.tasks_served
@@ -321,6 +336,9 @@ class SharedSearch:
                 left, right = left[wanted & ~thin], right[wanted & ~thin]
                 if left.size == 0:
                     upper = upper[:0]
+                    break
+                if state.case.size > MAX_NODES:
+                    upper = upper[wanted & ~thin]
                     break
                 middle = state.add(
                     state.case[left], np.sqrt(state.budget[left] * state.budget[right])
