@@ -31,6 +31,8 @@ def read_text(path: str | Path, stdin: IO[bytes] | IO[str] | None = None) -> tup
     """
     if str(path) == "-":
         stream = getattr(sys.stdin, "buffer", sys.stdin) if stdin is None else stdin
+        if stream is None:
+            raise UsageError(Problem("standard input is closed", location=Location(STDIN_NAME)))
         return _read_stream(stream), STDIN_NAME
     name = str(path)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def catalogue() -> dict[str, Path]:
 
 def resolve(path: str) -> str:
     """A path as it is, or the file of a shipped scenario that is named without a suffix."""
-    if path == "-" or Path(path).exists():
+    if path == "-" or os.path.exists(path):  # Path.exists raises for names too long
         return path
     shipped = catalogue()
     if path in shipped:

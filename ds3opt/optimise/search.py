@@ -125,8 +125,9 @@ class Search:
         self.training = Training(self.problem.space)
         self.incumbents = [Incumbent() for _ in self.budgets]
         served = self.problem.tasks_served
-        self.total_cap = np.array([b.total_flop for b in self.budgets]) / served
-        self.inference_cap = np.array([b.inference_flop for b in self.budgets]) / served
+        with np.errstate(over="ignore"):
+            self.total_cap = np.array([b.total_flop for b in self.budgets]) / served
+            self.inference_cap = np.array([b.inference_flop for b in self.budgets]) / served
         self.training_cap = np.array([min(b.total_flop, b.training_flop) for b in self.budgets])
         tasks = self.problem.tasks
         assert tasks is not None

@@ -41,13 +41,13 @@ def _quantity(
     return (BeforeValidator(parse), WithJsonSchema(schema), Field(gt=gt, ge=ge, le=le))
 
 
-_flop = _quantity("flop", "an amount of FLOP", "5.5e21", gt=0)
+_flop = _quantity("flop", "an amount of FLOP", "5.5e21", gt=0, le=1e60)
 _flop_or_zero = _quantity("flop", "an amount of FLOP", "1e12", ge=0)
-_tokens = _quantity("tokens", "a number of tokens", "15 T tokens", gt=0)
+_tokens = _quantity("tokens", "a number of tokens", "15 T tokens", gt=0, le=1e40)
 _tokens_or_zero = _quantity("tokens", "a number of tokens", "400", ge=0)
-_parameters = _quantity("parameters", "a number of parameters", "70 B", gt=0)
+_parameters = _quantity("parameters", "a number of parameters", "70 B", gt=0, le=1e30)
 _parameters_or_zero = _quantity("parameters", "a number of parameters", "7 B", ge=0)
-_count = _quantity("tasks", "a count", "1e9", gt=0)
+_count = _quantity("tasks", "a count of at least 1", "1e9", ge=1, le=1e40)
 _seconds = _quantity("time", "a time", "365 days", gt=0)
 _number = _quantity("dimensionless", "a number", "2.4")
 _positive = _quantity("ratio", "a number above 0", "0.5", gt=0)

@@ -162,3 +162,9 @@ def test_unwritable(tmp_path: Path, name: str, words: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no such device")
 def test_devices_are_written_to() -> None:
     write_atomic("/dev/null", "x")
+
+
+def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="closed"):
+        read_text("-")
