@@ -17,7 +17,7 @@ from ds3opt.optimise.allocation import (
     spend,
 )
 from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions
-from ds3opt.optimise.search import requirement
+from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.solution import ClassOutcome, TaskAllocation
 from ds3opt.problem import Problem
 

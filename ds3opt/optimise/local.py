@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ds3opt.optimise.allocation import active, envelope, segments, spend
 from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
-from ds3opt.optimise.search import requirement
+from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 

@@ -25,7 +25,9 @@ from ds3opt.optimise.allocation import (
     total_of,
 )
 from ds3opt.optimise.bounds import interval_bounds
+from ds3opt.optimise.cells import CHUNK, Cells, Examined, blocks_of, halved
 from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions, refined
+from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 
@@ -34,8 +36,6 @@ IntArray = NDArray[np.intp]
 
 NODES = 4
 ROOT_CELLS = 32
-CHUNK = 200_000
-"""Actions that are examined together."""
 DEEPEST = 80
 _ACTIONS_PER_CELL = 1000
 """Actions per cell that `solver.max_cells` allows for; large menus use up the cells sooner."""
@@ -63,45 +63,6 @@ class Incumbent:
     actions: Actions | None = None
     """The actions among which the plan's are, for the loss of the plan and a little more."""
     upper: float = np.inf
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Open cells, as arrays over cells, with the actions that are left to them."""
-
-    budget: IntArray
-    loss_low: FloatArray
-    loss_high: FloatArray
-    size_low: FloatArray  # ln N
-    size_high: FloatArray
-    pairs: FloatArray  # attention token pairs per task of the parent's allocation
-    checking: FloatArray  # verifier FLOP per task of the parent's allocation
-    price_low: FloatArray
-    """The actions left are complete for prices of an effective token in [price_low, price_high]."""
-    price_high: FloatArray
-    free_price: NDArray[np.bool_]
-    """Whether actions stay for all prices, after the price once left its range."""
-    given_up: FloatArray
-    """Value per task that actions left out may have had above those that stayed."""
-    upper: FloatArray
-    depth: IntArray
-    actions: Actions
-
-    def __len__(self) -> int:
-        return int(self.budget.size)
-
-    def take(self, index: IntArray) -> Cells:
-        """The cells at an index, which may repeat, and their actions."""
-        arrays = {n: getattr(self, n)[index] for n in _ARRAYS}
-        start = np.searchsorted(self.actions.cell, np.arange(len(self) + 1))
-        lengths = (start[1:] - start[:-1])[index]
-        new = np.repeat(np.arange(index.size), lengths)
-        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        taken = self.actions.take(start[:-1][index][new] + offset)
-        return Cells(**arrays, actions=replace(taken, cell=new.astype(np.intp)))
-
-
-_ARRAYS = tuple(name for name in Cells.__dataclass_fields__ if name != "actions")
 
 
 @dataclass
@@ -173,7 +134,7 @@ class Search:
             left = np.flatnonzero(~done)
             if left.size:
                 children += self._children(result, left)
-        return [part for child in children for part in _blocks(self._trimmed(child))]
+        return [part for child in children for part in blocks_of(self._trimmed(child))]
 
     def _settled(self, open_cells: list[Cells]) -> NDArray[np.bool_]:
         settled = np.zeros(len(self.budgets), bool)
@@ -262,7 +223,7 @@ class Search:
 
     # -- one block of cells -----------------------------------------------------------------
 
-    def _examine(self, cells: Cells) -> _Examined:
+    def _examine(self, cells: Cells) -> Examined:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
         size = self._likely_size(cells)
@@ -333,7 +294,7 @@ class Search:
         keep = self._surviving(cells, open_, owner, values, gain, points)
         cells = replace(cells, given_up=cells.given_up + _FORGONE * self.gap)
         loose = worth * values.slack
-        return _Examined(
+        return Examined(
             replace(cells, actions=actions.take(keep)), by_size, lost, loosened, loose[keep]
         )
 
@@ -534,7 +495,7 @@ class Search:
         needy = self.requirement.needy[self.groups[actions.task]]
         return np.where(needy, 0.0, low), np.where(needy, np.inf, high)
 
-    def _children(self, examined: _Examined, left: IntArray) -> list[Cells]:
+    def _children(self, examined: Examined, left: IntArray) -> list[Cells]:
         """Halves of the cells that are left, with a denser lattice where its slack matters."""
         cells = examined.cells
         denser = examined.loosened[cells.actions.cell]
@@ -544,10 +505,10 @@ class Search:
         children = []
         if not np.all(lost):
             keep = left[~lost]
-            children.append(_halved(cells.take(keep), examined.by_size[keep]))
+            children.append(halved(cells.take(keep), examined.by_size[keep]))
         if np.any(lost):
             again = left[lost]
-            children.append(_halved(self._renewed(cells.take(again)), examined.by_size[again]))
+            children.append(halved(self._renewed(cells.take(again)), examined.by_size[again]))
         return children
 
     def _renewed(self, cells: Cells) -> Cells:
@@ -564,56 +525,3 @@ class Search:
                 cell=np.repeat(np.arange(count), size),
             ),
         )
-
-
-def requirement(problem: Problem) -> Required | None:
-    """The required accuracies of a problem's classes; None where there are none."""
-    tasks = problem.tasks
-    assert tasks is not None
-    if not np.any(tasks.group_min_accuracy > 0.0):
-        return None
-    worth = np.zeros(tasks.group_share.size)
-    worth[tasks.group] = tasks.value
-    return Required(tasks.group, worth, tasks.group_min_accuracy * tasks.group_share)
-
-
-@dataclass(frozen=True)
-class _Examined:
-    """Cells with their upper bounds, narrowed sizes and surviving actions."""
-
-    cells: Cells
-    by_size: NDArray[np.bool_]
-    """Which cells to halve in size rather than in loss."""
-    lost: NDArray[np.bool_]
-    """Which cells' prices lie outside the range that their actions are complete for."""
-    loosened: NDArray[np.bool_]
-    """Which cells' bounds suffer from slack between the steps of their lattice."""
-    loose: FloatArray  # (action,) worth of the slack
-
-
-def _halved(cells: Cells, by_size: NDArray[np.bool_]) -> Cells:
-    loss_middle = 0.5 * (cells.loss_low + cells.loss_high)
-    size_middle = 0.5 * (cells.size_low + cells.size_high)
-    twice = np.tile(np.arange(len(cells)), 2)
-    both = cells.take(twice)
-    second = np.repeat([False, True], len(cells))
-    size_cut, loss_cut = by_size[twice], ~by_size[twice]
-    return replace(
-        both,
-        depth=both.depth + 1,
-        loss_low=np.where(loss_cut & second, loss_middle[twice], both.loss_low),
-        loss_high=np.where(loss_cut & ~second, loss_middle[twice], both.loss_high),
-        size_low=np.where(size_cut & second, size_middle[twice], both.size_low),
-        size_high=np.where(size_cut & ~second, size_middle[twice], both.size_high),
-    )
-
-
-def _blocks(cells: Cells) -> list[Cells]:
-    """Cells in runs of at most CHUNK actions, at least one cell each."""
-    if len(cells) == 0:
-        return []
-    if len(cells.actions) <= CHUNK:
-        return [cells]
-    lengths = np.bincount(cells.actions.cell, minlength=len(cells))
-    group = np.cumsum(lengths) // CHUNK
-    return [cells.take(np.flatnonzero(group == g)) for g in np.unique(group)]
