@@ -85,15 +85,17 @@ class Training:
         space = self.space
         if space.infinite_data:
             return np.zeros(np.broadcast_shapes(np.shape(parameters), np.shape(tokens)))
-        return np.asarray(
-            training_flop(
-                parameters,
-                tokens,
-                layers=space.attention(parameters) if space.sequence_tokens else 0.0,
-                attention_width=1.0,
-                sequence_tokens=space.sequence_tokens,
+        # more FLOP than a float holds is as good as infinite
+        with np.errstate(over="ignore"):
+            return np.asarray(
+                training_flop(
+                    parameters,
+                    tokens,
+                    layers=space.attention(parameters) if space.sequence_tokens else 0.0,
+                    attention_width=1.0,
+                    sequence_tokens=space.sequence_tokens,
+                )
             )
-        )
 
     def reached_loss(self, parameters: FloatArray, tokens: FloatArray) -> FloatArray:
         """Loss of a model after its training tokens."""
