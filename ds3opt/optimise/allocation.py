@@ -166,7 +166,7 @@ def _required_first(found: Segments, required: Required, cells: int) -> Segments
     base = np.maximum.accumulate(np.where(first, total - success[order], 0.0))
     before = np.empty(count)
     before[order] = total - success[order] - base
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         forced = np.clip((required.least[group] - before) / success, 0.0, 1.0)
     forced = np.where(required.least[group] > 0.0, np.nan_to_num(forced), 0.0)
     reached = np.bincount(key, success, minlength=cells * groups).reshape(cells, groups)

@@ -31,6 +31,9 @@ MAX_NODES = 100_000
 _ROUNDS = 6
 """Fixed-point rounds for the loss where the tokens used depend on it."""
 _ATTEMPTS = 10
+_MOST_ROUNDS = 200
+_SETTLED = 1e-12
+"""Change of the loss in a round, nats/token, below which it counts as found."""
 _NUDGE = 1e-9
 """Loss that is given away so that a plan's use, which rises with loss, stays inside its limits."""
 CHUNK = 400_000
@@ -196,10 +199,17 @@ class SharedSearch:
         if self.problem.charge_budget:
             return self._least_loss(case, self.use(policy, np.full(budget.shape, np.inf), budget))
         loss = np.full(budget.shape, self.problem.space.law.irreducible)
-        size = loss
-        for _ in range(_ROUNDS):
+        size, left = loss.copy(), np.arange(budget.size)
+        for _ in range(_MOST_ROUNDS):
             # each round's loss is a lower bound, so its use is one too, and the next loss
-            loss, size = self._least_loss(case, self.use(policy, loss, budget))
+            use = self.use(policy, loss[left], budget[left])
+            found, size[left] = self._least_loss(case[left], use)
+            with np.errstate(invalid="ignore"):
+                moving = found - loss[left] > _SETTLED
+            loss[left] = found
+            left = left[moving & np.isfinite(found)]
+            if left.size == 0:
+                break
         return loss, size
 
     def attained(
@@ -218,13 +228,14 @@ class SharedSearch:
             case, self.use(policy, np.full(loss.shape, np.inf), budget)
         )
         step = np.full(loss.shape, _NUDGE)
-        for _ in range(_ATTEMPTS):
-            missing = ~np.isfinite(reached) & np.isfinite(loss)
+        for attempt in range(_ATTEMPTS):
+            # plans from above may end at a higher loss than the least that sustains itself
+            missing = np.isfinite(loss) & ((attempt == 0) | ~np.isfinite(reached))
             if not np.any(missing):
                 break
             guess = loss + step
             found, at = self._least_loss(case, self.use(policy, guess, budget))
-            good = missing & (found <= guess)
+            good = missing & (found <= guess) & (found < reached)
             reached, size = np.where(good, found, reached), np.where(good, at, size)
             step *= 8.0
         for _ in range(_ROUNDS):
