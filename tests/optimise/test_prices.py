@@ -1,0 +1,193 @@
+"""Shadow prices against differences of full solves at a tight gap."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ds3opt.optimise.solution import LimitUse, Solution
+from ds3opt.optimise.solve import solve
+from ds3opt.schema import Scenario
+
+GAP = 1e-5
+MOVE = 0.1
+"""ln of the factor by which a limit is moved to either side."""
+
+
+def per_task() -> dict[str, Any]:
+    """Many difficulties, so that the value has no corner in its limits."""
+    return {
+        "workload": {
+            "tasks": 1e8,
+            "mix": [
+                {
+                    "name": "a", "share": 0.7, "skills": 4, "max_output_tokens": 8000,
+                    "difficulty": {"uniform": [2.1, 3.2], "points": 12},
+                },
+                {
+                    "name": "b", "share": 0.3, "skills": 8, "max_output_tokens": 8000,
+                    "difficulty": {"uniform": [2.0, 2.8], "points": 12},
+                },
+            ],
+        },
+        "reasoning": {"policies": ["chain_of_thought"]},
+        "limits": {"total_flop": 3e19},
+        "solver": {"gap": GAP},
+    }  # fmt: skip
+
+
+def solved(scenario: dict[str, Any], *, details: bool = False) -> Solution:
+    return solve(Scenario.model_validate(scenario), details=details)
+
+
+def limit_of(solution: Solution, name: str) -> LimitUse:
+    return next(use for use in solution.limits if use.name == name)
+
+
+def measured(
+    scenario: dict[str, Any], move: Callable[[dict[str, Any], float], None]
+) -> tuple[float, float]:
+    """Central difference of full solves per doubling, and how wrong their gaps may make it."""
+    ends = []
+    for sign in (-1.0, 1.0):
+        there = copy.deepcopy(scenario)
+        move(there, math.exp(sign * MOVE))
+        certificate = solved(there).certificate
+        assert certificate is not None
+        ends.append((certificate.lower, certificate.upper))
+    scale = math.log(2.0) / (2.0 * MOVE)
+    slope = 0.5 * (sum(ends[1]) - sum(ends[0])) * scale
+    slack = 0.5 * sum(high - low for low, high in ends) * scale
+    return slope, slack
+
+
+def compare(
+    scenario: dict[str, Any],
+    name: str,
+    move: Callable[[dict[str, Any], float], None],
+    *,
+    curvature: float = 0.05,
+) -> None:
+    """The price lies within the solves' gaps, and a part for curvature over the move.
+
+    The move is five times the solver's own, so cubic terms differ by up to some per cent.
+    """
+    use = limit_of(solved(scenario, details=True), name)
+    assert use.binding
+    assert use.shadow_price_per_doubling is not None
+    slope, slack = measured(scenario, move)
+    # the solver's own difference is of plans within its gap too, over a step of 0.04
+    own = 0.1 * GAP * math.log(2.0) / 0.04
+    assert use.shadow_price_per_doubling == pytest.approx(
+        slope, abs=slack + own + curvature * abs(slope)
+    )
+
+
+def limits(name: str) -> Callable[[dict[str, Any], float], None]:
+    def move(scenario: dict[str, Any], factor: float) -> None:
+        scenario["limits"][name] *= factor
+
+    return move
+
+
+def model(name: str, key: str) -> Callable[[dict[str, Any], float], None]:
+    def move(scenario: dict[str, Any], factor: float) -> None:
+        scenario["model"][name][key] *= factor
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"total_flop": 3e19}, "total_flop"),
+        ({"training_flop": 3e18, "inference_flop": 1e19}, "training_flop"),
+        ({"training_flop": 3e18, "inference_flop": 1e19}, "inference_flop"),
+        ({"total_flop": 3e19, "training_flop": 2e18}, "training_flop"),
+        ({"total_flop": 3e19, "training_flop": 2e18}, "total_flop"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "+".join(x),
+)
+def test_prices_of_compute(given: dict[str, float], name: str) -> None:
+    scenario = per_task()
+    scenario["limits"] = given
+    compare(scenario, name, limits(name))
+
+
+def test_price_of_the_largest_size() -> None:
+    scenario = per_task()
+    scenario["limits"] = {"total_flop": 3e19}
+    scenario["model"] = {"parameters": {"max": 5e6}}
+    compare(scenario, "max_parameters", model("parameters", "max"))
+
+
+def test_price_of_the_most_training_tokens() -> None:
+    scenario = per_task()
+    scenario["model"] = {"training_tokens": {"max": 3e9}}
+    compare(scenario, "max_training_tokens", model("training_tokens", "max"))
+
+
+def test_unique_tokens_are_worth_something_when_tokens_repeat() -> None:
+    scenario = per_task()
+    scenario["model"] = {"loss_law": "muennighoff2023", "training_tokens": {"unique": 1e9}}
+    compare(scenario, "unique_tokens", model("training_tokens", "unique"), curvature=0.1)
+
+
+@pytest.mark.parametrize("charge", ["expected", "budget"])
+def test_prices_of_a_shared_budget(charge: str) -> None:
+    scenario = per_task()
+    scenario["reasoning"].update(budgets="shared", charge=charge, steps="continuous")
+    compare(scenario, "total_flop", limits("total_flop"))
+
+
+def test_price_of_a_required_accuracy() -> None:
+    """Per doubling of the requirement, like every other limit."""
+    scenario = per_task()
+    scenario["workload"]["mix"][1]["min_accuracy"] = 0.8
+    answer = solved(scenario, details=True)
+    free = copy.deepcopy(scenario)
+    del free["workload"]["mix"][1]["min_accuracy"]
+    assert solved(free).classes[1].accuracy < 0.8  # so the requirement binds
+    use = limit_of(answer, "min_accuracy of b")
+    assert use.binding
+    assert use.shadow_price_per_doubling is not None
+    assert use.shadow_price_per_doubling < 0.0
+    step, ends = 0.02, []
+    for sign in (-1.0, 1.0):
+        scenario["workload"]["mix"][1]["min_accuracy"] = 0.8 * math.exp(sign * step)
+        certificate = solved(scenario).certificate
+        assert certificate is not None
+        ends.append((certificate.lower, certificate.upper))
+    scale = math.log(2.0) / (2.0 * step)
+    slope = 0.5 * (sum(ends[1]) - sum(ends[0])) * scale
+    slack = 0.5 * sum(high - low for low, high in ends) * scale
+    # the dual is of one model's allocation, whose envelope has corners
+    assert use.shadow_price_per_doubling == pytest.approx(slope, abs=slack + 0.1 * abs(slope))
+
+
+@pytest.mark.parametrize(
+    "given", [{"total_flop": 1e24}, {"total_flop": 1e24, "training_flop": 2e23}]
+)
+def test_prices_of_pretraining(given: dict[str, float]) -> None:
+    scenario: dict[str, Any] = {
+        "workload": {"served_tokens": 1e13},
+        "objective": {"minimise": "loss"},
+        "limits": given,
+    }
+    for name in given:
+        if limit_of(solved(scenario, details=True), name).binding:
+            compare(scenario, name, limits(name), curvature=0.02)
+
+
+def test_limits_with_room_are_free() -> None:
+    scenario = per_task()
+    scenario["limits"] = {"total_flop": 3e19, "training_flop": 2.9e19, "inference_flop": 2.99e19}
+    answer = solved(scenario, details=True)
+    assert limit_of(answer, "total_flop").binding
+    for name in ("training_flop", "inference_flop"):
+        assert not limit_of(answer, name).binding
+        assert limit_of(answer, name).shadow_price_per_doubling == 0.0
