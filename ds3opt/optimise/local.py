@@ -17,6 +17,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _GRID = 5
+_ROUNDING = 1e-12
+"""Relative loss given away so that its training, worked out again, stays within the limits."""
 _REFINEMENTS = 14
 _REACH = 4.0
 """Prices within this factor of a plan's own count as near."""
@@ -118,22 +120,30 @@ class Neighbourhood:
         return np.where(room >= 0.0, bought.value, -np.inf)
 
     def climb(self, start: Point, *, rounds: int = 9, reach: float = 0.05) -> Point:
-        """The best plan near a plan, by grids in (ln size, ln reducible loss) that close in."""
-        irreducible = self.problem.space.law.irreducible
-        low, high = np.log(self.problem.space.parameters)
+        """The best plan near a plan, by grids in (ln size, ln training FLOP) that close in.
+
+        In these coordinates every limit on training is an edge of the grid, not a curve through
+        it on which a grid would stay where it first meets it.
+        """
+        training = Training(self.problem.space)
+        low, high = np.log(training.space.parameters)
+        cap = min(self.budgets.total_flop, self.budgets.training_flop)
         best = start
+        at_size = np.array([start.parameters])
+        spent = float(training.flop(at_size, np.array([start.loss]))[0])
         offsets = np.linspace(-1.0, 1.0, _GRID)
         if len(self.actions) * _GRID**2 > _MOST_ACTIONS:
             rounds = min(rounds, 3)
         for _ in range(rounds):
             u = np.clip(np.log(best.parameters) + reach * offsets, low, high)
-            t = np.log(max(best.loss - irreducible, 1e-12)) + 0.3 * reach * offsets
-            u, t = (grid.ravel() for grid in np.meshgrid(u, t))
-            loss = irreducible + np.exp(t)
+            flop = np.minimum(spent * np.exp(2.0 * reach * offsets), cap)
+            u, flop = (grid.ravel() for grid in np.meshgrid(u, flop))
+            loss = training.loss_for(np.exp(u), flop) * (1.0 + _ROUNDING)
             found = self.values(loss, np.exp(u))
             at = int(np.argmax(found))
             if found[at] > best.value:
                 best = Point(float(found[at]), float(np.exp(u[at])), float(loss[at]))
+                spent = float(flop[at])
                 # stay wide while the best lies on the rim
                 if abs(at // _GRID - 2) == 2 or abs(at % _GRID - 2) == 2:
                     continue

@@ -14,8 +14,11 @@ from ds3opt.optimise.solve import solve
 from ds3opt.schema import Scenario
 
 GAP = 1e-5
-MOVE = 0.1
+MOVE = 0.03
 """ln of the factor by which a limit is moved to either side."""
+
+
+REQUIRED = 0.6
 
 
 def per_task() -> dict[str, Any]:
@@ -70,11 +73,11 @@ def compare(
     name: str,
     move: Callable[[dict[str, Any], float], None],
     *,
-    curvature: float = 0.05,
+    curvature: float = 0.02,
 ) -> None:
     """The price lies within the solves' gaps, and a part for curvature over the move.
 
-    The move is five times the solver's own, so cubic terms differ by up to some per cent.
+    The move is near the solver's own, so what differs is where the envelopes' corners fall.
     """
     use = limit_of(solved(scenario, details=True), name)
     assert use.binding
@@ -125,6 +128,7 @@ def test_price_of_the_largest_size() -> None:
     compare(scenario, "max_parameters", model("parameters", "max"))
 
 
+@pytest.mark.slow
 def test_price_of_the_most_training_tokens() -> None:
     scenario = per_task()
     scenario["model"] = {"training_tokens": {"max": 3e9}}
@@ -147,18 +151,18 @@ def test_prices_of_a_shared_budget(charge: str) -> None:
 def test_price_of_a_required_accuracy() -> None:
     """Per doubling of the requirement, like every other limit."""
     scenario = per_task()
-    scenario["workload"]["mix"][1]["min_accuracy"] = 0.8
+    scenario["workload"]["mix"][1]["min_accuracy"] = REQUIRED
     answer = solved(scenario, details=True)
     free = copy.deepcopy(scenario)
     del free["workload"]["mix"][1]["min_accuracy"]
-    assert solved(free).classes[1].accuracy < 0.8  # so the requirement binds
+    assert solved(free).classes[1].accuracy < REQUIRED  # so the requirement binds
     use = limit_of(answer, "min_accuracy of b")
     assert use.binding
     assert use.shadow_price_per_doubling is not None
     assert use.shadow_price_per_doubling < 0.0
     step, ends = 0.02, []
     for sign in (-1.0, 1.0):
-        scenario["workload"]["mix"][1]["min_accuracy"] = 0.8 * math.exp(sign * step)
+        scenario["workload"]["mix"][1]["min_accuracy"] = REQUIRED * math.exp(sign * step)
         certificate = solved(scenario).certificate
         assert certificate is not None
         ends.append((certificate.lower, certificate.upper))
@@ -170,7 +174,7 @@ def test_price_of_a_required_accuracy() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"total_flop": 1e24}, {"total_flop": 1e24, "training_flop": 2e23}]
+    "given", [{"total_flop": 1e24}, {"total_flop": 1e24, "training_flop": 4e23}]
 )
 def test_prices_of_pretraining(given: dict[str, float]) -> None:
     scenario: dict[str, Any] = {
