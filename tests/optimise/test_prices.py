@@ -148,31 +148,6 @@ def test_prices_of_a_shared_budget(charge: str) -> None:
     compare(scenario, "total_flop", limits("total_flop"))
 
 
-def test_price_of_a_required_accuracy() -> None:
-    """Per doubling of the requirement, like every other limit."""
-    scenario = per_task()
-    scenario["workload"]["mix"][1]["min_accuracy"] = REQUIRED
-    answer = solved(scenario, details=True)
-    free = copy.deepcopy(scenario)
-    del free["workload"]["mix"][1]["min_accuracy"]
-    assert solved(free).classes[1].accuracy < REQUIRED  # so the requirement binds
-    use = limit_of(answer, "min_accuracy of b")
-    assert use.binding
-    assert use.shadow_price_per_doubling is not None
-    assert use.shadow_price_per_doubling < 0.0
-    step, ends = 0.02, []
-    for sign in (-1.0, 1.0):
-        scenario["workload"]["mix"][1]["min_accuracy"] = REQUIRED * math.exp(sign * step)
-        certificate = solved(scenario).certificate
-        assert certificate is not None
-        ends.append((certificate.lower, certificate.upper))
-    scale = math.log(2.0) / (2.0 * step)
-    slope = 0.5 * (sum(ends[1]) - sum(ends[0])) * scale
-    slack = 0.5 * sum(high - low for low, high in ends) * scale
-    # the dual is of one model's allocation, whose envelope has corners
-    assert use.shadow_price_per_doubling == pytest.approx(slope, abs=slack + 0.1 * abs(slope))
-
-
 @pytest.mark.parametrize(
     "given", [{"total_flop": 1e24}, {"total_flop": 1e24, "training_flop": 4e23}]
 )
