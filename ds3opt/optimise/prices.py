@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -145,7 +146,7 @@ def required_accuracy_uses(problem: Problem, found: Found, reached: list[float])
         price = 0.0
         if found.mix is not None:
             share = float(tasks.group_share[index])
-            price = -float(found.mix.group_prices[index]) * share * float(least) * np.log(2.0)
+            price = -float(found.mix.group_prices[index]) * share * float(least) * math.log(2.0)
         cap = Cap(
             f"min_accuracy of {tasks.group_names[index]}",
             float(least),

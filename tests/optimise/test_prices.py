@@ -18,9 +18,6 @@ MOVE = 0.03
 """ln of the factor by which a limit is moved to either side."""
 
 
-REQUIRED = 0.6
-
-
 def per_task() -> dict[str, Any]:
     """Many difficulties, so that the value has no corner in its limits."""
     return {
