@@ -49,17 +49,17 @@ def limit_of(solution: Solution, name: str) -> LimitUse:
 
 
 def measured(
-    scenario: dict[str, Any], move: Callable[[dict[str, Any], float], None]
+    scenario: dict[str, Any], move: Callable[[dict[str, Any], float], None], by: float = MOVE
 ) -> tuple[float, float]:
     """Central difference of full solves per doubling, and how wrong their gaps may make it."""
     ends = []
     for sign in (-1.0, 1.0):
         there = copy.deepcopy(scenario)
-        move(there, math.exp(sign * MOVE))
+        move(there, math.exp(sign * by))
         certificate = solved(there).certificate
         assert certificate is not None
         ends.append((certificate.lower, certificate.upper))
-    scale = math.log(2.0) / (2.0 * MOVE)
+    scale = math.log(2.0) / (2.0 * by)
     slope = 0.5 * (sum(ends[1]) - sum(ends[0])) * scale
     slack = 0.5 * sum(high - low for low, high in ends) * scale
     return slope, slack
@@ -167,3 +167,23 @@ def test_limits_with_room_are_free() -> None:
     for name in ("training_flop", "inference_flop"):
         assert not limit_of(answer, name).binding
         assert limit_of(answer, name).shadow_price_per_doubling == 0.0
+
+
+@pytest.mark.parametrize("required", [0.56, 0.65])
+def test_price_of_a_required_accuracy(required: float) -> None:
+    """Per doubling of the requirement, like every other limit."""
+    scenario = per_task()
+    free = solved(scenario)
+    assert free.classes[1].accuracy < required  # so the requirement binds
+
+    def move(there: dict[str, Any], factor: float) -> None:
+        there["workload"]["mix"][1]["min_accuracy"] = required * factor
+
+    move(scenario, 1.0)
+    use = limit_of(solved(scenario, details=True), "min_accuracy of b")
+    assert use.binding
+    assert type(use.shadow_price_per_doubling) is float
+    assert use.shadow_price_per_doubling < 0.0
+    # no corner of the envelopes lies within the step at these requirements
+    slope, slack = measured(scenario, move, by=0.01)
+    assert use.shadow_price_per_doubling == pytest.approx(slope, abs=slack + 0.02 * abs(slope))
