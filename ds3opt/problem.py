@@ -7,7 +7,7 @@ Axis order is declared once: tasks first, then policies. A *task* here is one po
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,13 @@ class Tasks:
 
     def __len__(self) -> int:
         return int(self.weight.size)
+
+    def take(self, index: IntArray, weight: FloatArray) -> Tasks:
+        """Tasks at an index, with weights of their own; the classes stay as they are."""
+        per_task = [f.name for f in fields(self) if not f.name.startswith("group_")]
+        arrays = {name: getattr(self, name) for name in per_task if name != "traits"}
+        taken = {name: array[index] for name, array in arrays.items()}
+        return replace(self, **{**taken, "weight": weight, "traits": self.traits.take(index)})
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,8 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         per_step = task.tokens_per_step or reasoning.tokens_per_step
         ways = task.directionality if task.directionality is not None else reasoning.directionality
         fill("weight", weight * (task.share / total))
-        fill("value", task.value if scenario.objective == "value" else 1.0)
+        worth = scenario.objective in ("value", "net_value")
+        fill("value", task.value if worth else 1.0)
         fill("difficulty", difficulty)
         fill("skills", skills)
         fill("directionality", _directionality(ways, skills))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
+from ds3opt.schema.candidates import Candidate
+from ds3opt.schema.model_shape import ModelShapeSpec
 from ds3opt.schema.quantities import (
     NonNegative,
     Parameters,
@@ -108,8 +111,23 @@ class RatioRange(_Range):
     """Most training tokens per parameter."""
 
 
+class TrainableShape(ModelShapeSpec):
+    """A shape that may be trained."""
+
+    dense_equivalent: Parameters | None = None
+    """Size of the dense model that the loss law takes in its place; left out: its parameters, and
+    for a model with experts the geometric mean of all and active parameters, a rule of thumb."""
+
+    @property
+    def loss_parameters(self) -> float:
+        """N of the loss law."""
+        if self.dense_equivalent is not None:
+            return self.dense_equivalent
+        return math.sqrt(self.parameters * self.active)
+
+
 class Shape(Section):
-    """Layers times attention width, which sets the cost of attention."""
+    """Layers, widths and key-value heads: the cost of attention and, on hardware, of memory."""
 
     width_per_layer: Positive | None = None
     """Width = this x layers, parameters = 12 layers width^2, so attention follows model size."""
@@ -117,13 +135,24 @@ class Shape(Section):
     """Fixed number of layers, whatever the size."""
     attention_width: Positive | None = None
     """Fixed attention width, whatever the size."""
+    head_width: Positive = 128.0
+    """Width of an attention head; on hardware, with width_per_layer."""
+    query_heads_per_kv_head: Positive = 8.0
+    """Heads that share a key-value head (grouped-query attention); on hardware, with
+    width_per_layer."""
+    list: Annotated[tuple[TrainableShape, ...], Field(min_length=1)] | None = None
+    """The only shapes that may be trained: names of the catalogue of models, Hugging Face
+    config.json files, or in place."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Shape:
         fixed = self.layers is not None and self.attention_width is not None
         partly = (self.layers is None) != (self.attention_width is None)
-        if partly or fixed == (self.width_per_layer is not None):
-            raise ValueError("give either width_per_layer, or both layers and attention_width")
+        forms = fixed + (self.width_per_layer is not None) + (self.list is not None)
+        if partly or forms != 1:
+            raise ValueError(
+                "give either width_per_layer, or both layers and attention_width, or a list"
+            )
         return self
 
 
@@ -155,9 +184,19 @@ class Model(Section):
     """Sequence length in training; with a shape, adds the attention term of DS3 (6)."""
     context_tokens: Tokens | None = None
     """Longest prompt and trace together that the model can hold."""
+    train: StrictBool = True
+    """Whether a model may be trained; false leaves the candidates alone."""
+    candidates: tuple[Candidate, ...] = ()
+    """Models that exist and may serve classes, alone or beside the one that is trained."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Model:
+        if not self.train and not self.candidates:
+            raise ValueError("train: false leaves nothing to serve with: list candidates")
+        names = [candidate.name for candidate in self.candidates]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two candidates are named {twice[0]!r}")
         if self.training_tokens == "infinite":
             ratio = self.tokens_per_parameter
             if ratio.min is not None or ratio.max is not None:

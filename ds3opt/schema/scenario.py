@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, field_validator, model_validator
+from pydantic import Field, StrictInt, ValidationInfo, field_validator, model_validator
 
+from ds3opt.schema.hardware import Hardware
+from ds3opt.schema.limits import LIMITS, LimitName, Limits
 from ds3opt.schema.model import Model
 from ds3opt.schema.quantities import (
-    Flop,
     Fraction,
     Parameters,
     Positive,
@@ -18,20 +19,7 @@ from ds3opt.schema.quantities import (
 )
 from ds3opt.schema.reasoning import Reasoning
 from ds3opt.schema.workload import Workload
-
-ResourceName = Literal["total_flop", "training_flop", "inference_flop"]
-
-
-class Limits(Section):
-    """Upper limits on resources; any subset, all hold at once."""
-
-    total_flop: Flop | None = None
-    """Training and inference together."""
-    training_flop: Flop | None = None
-    """Training alone."""
-    inference_flop: Flop | None = None
-    """Inference alone, over all tasks, verification included."""
-
+from ds3opt.units import parse_quantity
 
 class LikeModel(Section):
     """The loss of a model that is named by its size."""
@@ -52,7 +40,16 @@ class LossTarget(Section):
 class Minimise(Section):
     """Least of something, for a required accuracy or pretraining loss."""
 
-    minimise: Literal["total_flop", "training_flop", "inference_flop", "loss"]
+    minimise: Literal[
+        "total_flop",
+        "training_flop",
+        "inference_flop",
+        "energy",
+        "cost",
+        "carbon",
+        "accelerator_hours",
+        "loss",
+    ]
     """What is to be as small as possible."""
     accuracy: Annotated[Fraction, Field(gt=0)] | None = None
     """Share of tasks that must be solved."""
@@ -75,17 +72,25 @@ class Minimise(Section):
 class Frontier(Section):
     """The Pareto table: the optimum over a range of one limit."""
 
-    over: ResourceName = "total_flop"
+    over: LimitName = "total_flop"
     """The limit that varies."""
-    from_: Flop = Field(alias="from")
+    from_: float = Field(alias="from")
     """Its smallest value."""
-    to: Flop
+    to: float
     """Its largest value."""
     points: Annotated[StrictInt, Field(ge=2, le=1000)] = 13
     """How many values, evenly spaced in the logarithm."""
 
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any, info: ValidationInfo) -> float:
+        """The ends are quantities of the limit that varies."""
+        return parse_quantity(value, LIMITS[info.data.get("over", "total_flop")])
+
     @model_validator(mode="after")
     def _upright(self) -> Frontier:
+        if self.from_ <= 0.0:
+            raise ValueError(f"from {self.from_:g} is not above 0")
         if self.from_ >= self.to:
             raise ValueError(f"the range is upside down: from {self.from_:g} to {self.to:g}")
         return self
@@ -115,10 +120,13 @@ class Scenario(Section):
     """What may be trained."""
     reasoning: Reasoning = Reasoning()
     """How tasks are worked on."""
+    hardware: Hardware | None = None
+    """What training and serving run on; without it only FLOP count."""
     limits: Limits = Limits()
-    """Upper limits on compute."""
-    objective: Literal["accuracy", "value"] | Minimise = "accuracy"
-    """accuracy: most tasks solved. value: most worth of solved tasks. Or least of a resource."""
+    """Upper limits on resources."""
+    objective: Literal["accuracy", "value", "net_value"] | Minimise = "accuracy"
+    """accuracy: most tasks solved. value: most worth of solved tasks. net_value: worth of solved
+    tasks less cost, which needs no limit. Or least of a resource."""
     frontier: Frontier | None = None
     """The Pareto table to print beside the answer."""
     solver: Solver = Solver()
@@ -127,10 +135,10 @@ class Scenario(Section):
     @field_validator("objective", mode="before")
     @classmethod
     def _known_objective(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in ("accuracy", "value"):
+        if isinstance(value, str) and value not in ("accuracy", "value", "net_value"):
             raise ValueError(
-                f"no objective is named {value!r}; accuracy, value or a mapping such as "
-                "{minimise: total_flop, accuracy: 0.8}"
+                f"no objective is named {value!r}; accuracy, value, net_value or a mapping such "
+                "as {minimise: total_flop, accuracy: 0.8}"
             )
         return value
 
@@ -151,17 +159,25 @@ class Scenario(Section):
                     f"min_accuracy of {task.name!r} goes with budgets: per_task: one shared token "
                     "budget cannot favour a class"
                 )
-            if task.min_accuracy > 0.0 and task.value == 0.0 and self.objective == "value":
+            valued = self.objective in ("value", "net_value")
+            if task.min_accuracy > 0.0 and task.value == 0.0 and valued:
                 raise ValueError(
                     f"class {task.name!r} has a min_accuracy but no value: give it a value above 0"
                 )
-        limits = self.limits
+        names = {task.name for task in self.workload.mix or ()}
+        for candidate in self.model.candidates:
+            unknown = sorted(set(candidate.measured) - names)
+            if unknown:
+                raise ValueError(
+                    f"candidate {candidate.name!r} is measured on {unknown[0]!r}, which is no "
+                    f"class of the mix: {', '.join(sorted(names))}"
+                )
         if isinstance(self.objective, Minimise) and self.objective.minimise != "loss":
             return self
-        budgets = (limits.total_flop, limits.inference_flop, limits.training_flop)
-        if all(budget is None for budget in budgets):
+        fleet = self.hardware is not None and self.hardware.inference is not None
+        counted = fleet and self.hardware.inference.count is not None  # type: ignore[union-attr]
+        if self.objective != "net_value" and not self.limits.given() and not counted:
             raise ValueError(
-                "no limit is given: set limits.total_flop, limits.training_flop or "
-                "limits.inference_flop"
+                "no limit is given: set limits.total_flop, limits.cost, limits.energy or another"
             )
         return self

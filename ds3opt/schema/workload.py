@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from ds3opt.schema.quantities import (
     Count,
@@ -20,6 +20,7 @@ from ds3opt.schema.quantities import (
     TokensOrZero,
 )
 from ds3opt.schema.spread import SkillSpread, SpreadField
+from ds3opt.units import parse_quantity
 
 
 class Directionality(Section):
@@ -74,6 +75,11 @@ class WrongAnswers(Section):
         return self
 
 
+def _worth(value: object) -> float:
+    money = isinstance(value, str) and ("USD" in value or "$" in value)
+    return parse_quantity(value, "money" if money else "ratio")
+
+
 class TaskClass(Section):
     """One class of tasks."""
 
@@ -98,10 +104,14 @@ class TaskClass(Section):
     """Overrides reasoning.directionality."""
     fatigue: Fraction | None = None
     """Overrides reasoning.fatigue."""
-    value: NonNegative = 1.0
-    """Worth of a solved task, for `objective: value`."""
+    value: Annotated[float, BeforeValidator(_worth), Field(ge=0)] = 1.0
+    """Worth of a solved task, for `objective: value`; in USD for `objective: net_value`."""
     min_accuracy: Fraction = 0.0
     """Accuracy that this class must reach."""
+    max_latency: Seconds | None = None
+    """Time that a request may take at most, waiting included."""
+    deferrable: Fraction = 0.0
+    """Share of its tasks that can wait for another period of the day."""
     verifier: Verifier = Verifier(kind="none")
     """What can judge answers or steps."""
     wrong_answers: WrongAnswers | None = None
@@ -114,7 +124,7 @@ class Workload(Section):
     tasks: Count | None = None
     """Tasks served over the horizon."""
     horizon: Seconds | None = None
-    """How long the tasks take to arrive; informative until a limit depends on time."""
+    """How long the tasks take to arrive; limits on power and on a fleet count over it."""
     mix: tuple[TaskClass, ...] | None = None
     """The task classes."""
     served_tokens: TokensOrZero | None = None

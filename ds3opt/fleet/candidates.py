@@ -1,0 +1,322 @@
+"""What existing models offer each task: success, use and words, whatever is trained beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.errors import Problem as Mistake
+from ds3opt.errors import ScenarioError
+from ds3opt.fleet.models import stacked, stored
+from ds3opt.fleet.population import answer_success
+from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
+from ds3opt.fleet.serving import Requests, Server, deployment, latency_seconds, shapes_at, used
+from ds3opt.laws.compute import inference_flop
+from ds3opt.laws.roofline import ModelShape
+from ds3opt.policies import Policy
+from ds3opt.problem import Problem
+from ds3opt.schema import Scenario
+from ds3opt.schema.candidates import Candidate, Measured, Outcome
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of answering with an existing model."""
+
+    model: str
+    policy: Policy | None
+    """None where it was measured as a whole."""
+    words: str
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What existing models offer; arrays (offer,), by task."""
+
+    task: IntArray
+    success: FloatArray
+    uses: FloatArray  # (offer, use) of one task served
+    tokens: FloatArray  # generated for one task
+    longest_tokens: FloatArray  # of all its traces at most
+    latency: FloatArray  # seconds; nan where unknown
+    accelerators: FloatArray  # of a replica; 0 where hosted
+    sequences: FloatArray  # that a replica works on at once
+    way: IntArray  # index into `ways`
+    ways: tuple[Way, ...]
+
+    def __len__(self) -> int:
+        return int(self.task.size)
+
+    def take(self, index: IntArray | NDArray[np.bool_]) -> Offered:
+        """A selection, in order."""
+        arrays = [f.name for f in fields(self) if f.name != "ways"]
+        return Offered(**{n: getattr(self, n)[index] for n in arrays}, ways=self.ways)
+
+
+@dataclass
+class _Gathered:
+    """Offers of one candidate for one class, before they are put on its server."""
+
+    success: list[float]
+    samples: list[float]
+    tokens: list[float]  # of one trace
+    longest: list[float]
+    judged: list[bool]
+    flop: list[float]  # of one task; nan where it follows from tokens
+    ways: list[Way]
+
+
+def offered_candidates(
+    scenario: Scenario, problem: Problem, server: Server | None, max_latency: FloatArray
+) -> Offered | None:
+    """Everything that the candidates of a scenario offer.
+
+    Raises
+    ------
+    ScenarioError : where a class can use no model, or a figure is missing.
+    """
+    candidates = scenario.model.candidates
+    if not candidates:
+        return None
+    tasks = problem.tasks
+    assert tasks is not None
+    parts: list[Offered] = []
+    ways: list[Way] = []
+    mix = scenario.workload.mix or ()
+    for index, candidate in enumerate(candidates):
+        for number, task_class in enumerate(mix):
+            measured = candidate.measured.get(task_class.name)
+            mine = np.flatnonzero(tasks.group == number)
+            if measured is None or mine.size == 0:
+                continue
+            gathered = _gather(candidate, measured, problem, int(mine[0]))
+            part = _priced(candidate, index, gathered, problem, mine, server, max_latency)
+            parts.append(_numbered(part, len(ways)))
+            ways += gathered.ways
+    _everyone_served(scenario, {int(tasks.group[t]) for p in parts for t in p.task})
+    if not parts:
+        return None
+    columns = {
+        f.name: np.concatenate([getattr(p, f.name) for p in parts])
+        for f in fields(Offered)
+        if f.name != "ways"
+    }
+    joined = Offered(**columns, ways=tuple(ways))
+    late = joined.latency > max_latency[joined.task]
+    usable = ~late & np.all(np.isfinite(joined.uses), axis=1)
+    return joined.take(np.flatnonzero(usable))
+
+
+def _everyone_served(scenario: Scenario, served: set[int]) -> None:
+    if scenario.model.train:
+        return
+    for number, task_class in enumerate(scenario.workload.mix or ()):
+        if number not in served:
+            raise ScenarioError(
+                Mistake(
+                    f"no candidate has measurements for class {task_class.name!r}",
+                    path=f"workload.mix[{number}].name",
+                    hint=f"give model.candidates[0].measured.{task_class.name}, or train a model",
+                )
+            )
+
+
+def _numbered(part: Offered, first: int) -> Offered:
+    columns = {f.name: getattr(part, f.name) for f in fields(part)}
+    return Offered(**{**columns, "way": part.way + first})
+
+
+def _gather(candidate: Candidate, measured: Measured, problem: Problem, task: int) -> _Gathered:
+    """Ways of answering that a measurement speaks of."""
+    found = _Gathered([], [], [], [], [], [], [])
+    if measured.outcomes is not None:
+        for outcome in measured.outcomes:
+            _add_outcome(found, candidate, outcome)
+        return found
+    tasks = problem.tasks
+    assert tasks is not None
+    assert measured.output_tokens is not None
+    traits = tasks.traits.take(np.array([task], dtype=np.intp))
+    for index, policy in enumerate(problem.policies):
+        # single steps were not measured, only whole traces
+        if not tasks.allowed[task, index] or policy.branches > 1:
+            continue
+        success = answer_success(measured, policy, traits)
+        if success is None:
+            continue
+        found.success.append(success)
+        found.samples.append(float(policy.samples))
+        found.tokens.append(measured.output_tokens)
+        found.longest.append(measured.longest_output_tokens or measured.output_tokens)
+        found.judged.append(policy.outcome_checks > 0)
+        found.flop.append(np.nan)
+        found.ways.append(Way(candidate.name, policy, policy.words()))
+    return found
+
+
+def _add_outcome(found: _Gathered, candidate: Candidate, outcome: Outcome) -> None:
+    tokens = outcome.output_tokens
+    if tokens is None:
+        assert outcome.flop is not None
+        assert candidate.shape is not None
+        tokens = outcome.flop / (2.0 * candidate.shape.active)
+    words = outcome.policy
+    if outcome.samples > 1:
+        words = f"{words}, {outcome.samples} traces"
+    found.success.append(outcome.accuracy)
+    found.samples.append(float(outcome.samples))
+    found.tokens.append(tokens / outcome.samples)
+    found.longest.append(tokens / outcome.samples)
+    found.judged.append(outcome.judged)
+    found.flop.append(np.nan if outcome.flop is None else outcome.flop)
+    found.ways.append(Way(candidate.name, None, words))
+
+
+def _priced(
+    candidate: Candidate,
+    number: int,
+    found: _Gathered,
+    problem: Problem,
+    mine: IntArray,
+    server: Server | None,
+    max_latency: FloatArray,
+) -> Offered:
+    """The offers of one candidate to one class, every task of it, with what they use."""
+    tasks = problem.tasks
+    assert tasks is not None
+    count = len(found.ways)
+    task = np.repeat(mine, count)
+    way = np.tile(np.arange(count), mine.size)
+    samples, trace = np.array(found.samples)[way], np.array(found.tokens)[way]
+    longest = np.array(found.longest)[way]
+    prompt = tasks.prompt_tokens[task]
+    judged = np.array(found.judged, dtype=bool)[way]
+    check = _check_flop(problem, task, judged, samples, trace, prompt)
+    longest_check = _check_flop(problem, task, judged, samples, longest, prompt)
+    uses = np.zeros((task.size, USES))
+    generated = samples * trace
+    uses[:, FLOP] = _flop(candidate, problem, generated, prompt, samples)
+    stated = np.array(found.flop)[way]
+    uses[:, FLOP] = np.where(np.isnan(stated), uses[:, FLOP], stated) + check
+    latency = np.full(task.size, np.nan)
+    accelerators, sequences = np.zeros(task.size), np.zeros(task.size)
+    if candidate.hosted is not None:
+        hosted = candidate.hosted
+        uses[:, DOLLARS] = (
+            hosted.input_price * samples * prompt + hosted.output_price * generated
+        )
+        latency = _hosted_latency(candidate, number, longest, max_latency[task])
+    elif server is not None:
+        assert candidate.shape is not None
+        weights = candidate.weights or server.weights
+        shape = stacked([stored(candidate.shape, weights, server.kv_cache)])
+        nought = np.zeros(task.size, dtype=np.intp)
+        each = shapes_at(shape, nought)
+        requests = Requests(
+            prompt, samples, np.ones(task.size), tasks.tokens_per_step[task], longest,
+            longest_check, max_latency[task],
+        )
+        placed = deployment(server, each, requests)
+        use = used(
+            server, each, requests, trace, placed.accelerators, placed.sequences, check
+        )
+        uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
+        accelerators, sequences = placed.accelerators, placed.sequences
+        latency = latency_seconds(
+            server, each, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
+        )
+        _fits(candidate, number, shape, server, accelerators, max_latency[task])
+    return Offered(
+        task=task,
+        success=np.array(found.success)[way],
+        uses=uses,
+        tokens=generated,
+        longest_tokens=samples * longest,
+        latency=latency,
+        accelerators=accelerators,
+        sequences=sequences,
+        way=way,
+        ways=(),
+    )
+
+
+def _flop(
+    candidate: Candidate,
+    problem: Problem,
+    generated: FloatArray,
+    prompt: FloatArray,
+    samples: FloatArray,
+) -> FloatArray:
+    if candidate.shape is None:
+        return np.zeros(generated.size)
+    return np.asarray(
+        inference_flop(
+            candidate.shape.active, generated, prompt, samples=samples, prefill=problem.prefill
+        )
+    )
+
+
+def _check_flop(
+    problem: Problem,
+    task: IntArray,
+    judged: NDArray[np.bool_],
+    samples: FloatArray,
+    trace: FloatArray,
+    prompt: FloatArray,
+) -> FloatArray:
+    """Verifier FLOP of a task: a verifier model reads prompts and traces, 2 FLOP a weight."""
+    tasks = problem.tasks
+    assert tasks is not None
+    per_token, per_check = 2.0 * tasks.verifier_parameters[task], tasks.flop_per_check[task]
+    return np.where(judged, samples * (per_token * (prompt + trace) + per_check), 0.0)
+
+
+def _hosted_latency(
+    candidate: Candidate, number: int, longest: FloatArray, limit: FloatArray
+) -> FloatArray:
+    hosted = candidate.hosted
+    assert hosted is not None
+    if hosted.output_tokens_per_s is None:
+        if np.any(np.isfinite(limit)):
+            raise ScenarioError(
+                Mistake(
+                    f"nothing says how fast {candidate.name} answers, and a class has max_latency",
+                    path=f"model.candidates[{number}].hosted",
+                    hint="give output_tokens_per_s and first_token",
+                )
+            )
+        return np.full(longest.size, np.nan)
+    return np.asarray((hosted.first_token or 0.0) + longest / hosted.output_tokens_per_s)
+
+
+def _fits(
+    candidate: Candidate,
+    number: int,
+    shape: ModelShape,
+    server: Server,
+    accelerators: FloatArray,
+    limit: FloatArray,
+) -> None:
+    """Refuse a model that no replica holds."""
+    if np.any(accelerators > 0.0) or np.any(np.isfinite(limit)):
+        return
+    largest = max(server.replica_sizes)
+    usable = largest * float(
+        server.efficiency.usable_memory * server.device.memory_bytes
+        - server.efficiency.reserve_bytes
+    )
+    need = float(np.asarray(shape.weight_bytes)[0])
+    raise ScenarioError(
+        Mistake(
+            f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and a replica of "
+            f"{largest} accelerators has {usable / 1e9:.4g} GB for weights and caches",
+            path=f"model.candidates[{number}].shape",
+            hint="give hardware.inference.accelerators_per_replica a larger number, or weights a "
+            "smaller format",
+        )
+    )

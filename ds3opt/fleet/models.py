@@ -1,0 +1,205 @@
+"""The models that may be trained: a list of shapes, and what each makes of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.errors import Problem as Mistake
+from ds3opt.errors import ScenarioError
+from ds3opt.laws.compute import training_flop
+from ds3opt.laws.roofline import ModelShape
+from ds3opt.laws.shapes import BYTES_PER_ELEMENT, shapes_by_rule
+from ds3opt.problem import TrainingSpace
+from ds3opt.schema import Scenario
+from ds3opt.schema.model import TrainableShape
+from ds3opt.schema.model_shape import ModelShapeSpec
+from ds3opt.units import format_quantity
+
+FloatArray = NDArray[np.float64]
+
+DEFAULT_WIDTH_PER_LAYER = 128.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """Shapes that may be trained, smallest first."""
+
+    shape: ModelShape
+    """Its fields are arrays (shape,)."""
+    loss_parameters: FloatArray  # (shape,) N of the loss law
+    nested: bool
+    """Whether no size falls along the list, so that a smaller shape bounds the larger ones."""
+    scope: str
+    """What the list is, in words."""
+    names: tuple[str, ...] = ()
+    """Of listed shapes."""
+
+    def __len__(self) -> int:
+        return int(self.loss_parameters.size)
+
+    @property
+    def active(self) -> FloatArray:
+        """Parameters that one token passes, (shape,)."""
+        return np.asarray(self.shape.active_parameters)
+
+    @property
+    def attention(self) -> FloatArray:
+        """Layers x attention width, (shape,)."""
+        return np.asarray(self.shape.layers * np.asarray(self.shape.attention_width))
+
+    def training_flop(self, space: TrainingSpace, tokens: FloatArray) -> FloatArray:
+        """Training FLOP of every shape, (..., shape); 0 where data is endless and free."""
+        if space.infinite_data:
+            return np.zeros(np.broadcast_shapes(tokens.shape, self.active.shape))
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = training_flop(
+                self.active,
+                np.where(np.isinf(tokens), 0.0, tokens),
+                layers=self.attention if space.sequence_tokens else 0.0,
+                attention_width=1.0,
+                sequence_tokens=space.sequence_tokens,
+            )
+        return np.where(np.isinf(tokens), np.inf, found)
+
+    def only(self, keep: NDArray[np.bool_]) -> Models:
+        """Some of the shapes."""
+        index = np.flatnonzero(keep)
+        return replace(
+            self,
+            shape=_each(self.shape, index),
+            loss_parameters=self.loss_parameters[index],
+            names=tuple(self.names[i] for i in index) if self.names else (),
+        )
+
+
+def _each(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
+    values = {f.name: getattr(shape, f.name) for f in fields(shape)}
+    return ModelShape(**{n: None if v is None else v[index] for n, v in values.items()})
+
+
+def trainable_models(scenario: Scenario) -> Models | None:
+    """The shapes that a scenario lets be trained; None where it trains nothing.
+
+    Raises
+    ------
+    ScenarioError : where the range of parameters has no shape of the rule.
+    """
+    model = scenario.model
+    if not model.train:
+        return None
+    inference = scenario.hardware.inference if scenario.hardware is not None else None
+    weights = inference.weights if inference is not None else "bf16"
+    cache = inference.kv_cache if inference is not None else "bf16"
+    shape = model.shape
+    if shape is not None and shape.list is not None:
+        return _listed(shape.list, weights, cache)
+    if shape is not None and shape.layers is not None:
+        raise ScenarioError(
+            Mistake(
+                "on hardware the layers of a model follow its size",
+                path="model.shape.layers",
+                hint="give width_per_layer, or a list of shapes",
+            )
+        )
+    width = DEFAULT_WIDTH_PER_LAYER
+    if shape is not None and shape.width_per_layer is not None:
+        width = shape.width_per_layer
+    low, high = model.parameters.min, model.parameters.max
+    head = shape.head_width if shape is not None else 128.0
+    share = shape.query_heads_per_kv_head if shape is not None else 8.0
+    found = shapes_by_rule(
+        low, high, width_per_layer=width, head_width=head, query_heads_per_kv_head=share
+    )
+    sizes = np.asarray(found.parameters)
+    if sizes.size == 0:
+        near = shapes_by_rule(
+            low / 10, high * 10, width_per_layer=width, head_width=head,
+            query_heads_per_kv_head=share,
+        ).parameters
+        middle = np.sqrt(low * high)
+        nearest = [format_quantity(float(x), "parameters") for x in _around(near, middle)]
+        raise ScenarioError(
+            Mistake(
+                f"no model of {width:g} width per layer has between "
+                f"{format_quantity(low, 'parameters')} and {format_quantity(high, 'parameters')}",
+                path="model.parameters",
+                hint=f"the nearest have {' and '.join(nearest)}" if nearest else "",
+            )
+        )
+    count = sizes.size
+    words = (
+        f"{count} dense {'shape' if count == 1 else 'shapes'} of width {width:g} x layers, "
+        f"{format_quantity(float(sizes[0]), 'parameters')} to "
+        f"{format_quantity(float(sizes[-1]), 'parameters')}"
+    )
+    return Models(dense(found, weights, cache), sizes, True, words)
+
+
+def dense(found: object, weights: str, cache: str) -> ModelShape:
+    """Dense shapes with their number formats; fields (shape,)."""
+    names = ("parameters", "layers", "width", "attention_width", "kv_elements_per_token")
+    values = {n: np.asarray(getattr(found, n), dtype=np.float64) for n in names}
+    nothing, one = np.zeros_like(values["parameters"]), np.ones_like(values["parameters"])
+    return _filled(
+        ModelShape(
+            **values,
+            active_parameters=values["parameters"],
+            routed_parameters=nothing,
+            experts=one,
+            active_experts=one,
+            bytes_per_weight=one * BYTES_PER_ELEMENT[weights],
+            bytes_per_kv_element=one * BYTES_PER_ELEMENT[cache],
+        )
+    )
+
+
+def _filled(shape: ModelShape) -> ModelShape:
+    """The same shapes with every field an array (shape,)."""
+    count = np.asarray(shape.parameters).shape
+    values = {f.name: getattr(shape, f.name) for f in fields(shape)}
+    return ModelShape(
+        **{n: None if v is None else np.broadcast_to(v, count).copy() for n, v in values.items()}
+    )
+
+
+def _around(sizes: FloatArray, value: float) -> FloatArray:
+    place = int(np.searchsorted(sizes, value))
+    return np.asarray(sizes[max(place - 1, 0) : place + 1])
+
+
+def _listed(specs: tuple[TrainableShape, ...], weights: str, cache: str) -> Models:
+    order = sorted(range(len(specs)), key=lambda i: specs[i].parameters)
+    chosen = [specs[i] for i in order]
+    shapes = [stored(spec, weights, cache) for spec in chosen]
+    names = tuple(
+        spec.name or spec.model_id or format_quantity(spec.parameters, "parameters")
+        for spec in chosen
+    )
+    return Models(
+        stacked(shapes),
+        np.array([spec.loss_parameters for spec in chosen]),
+        False,
+        f"{len(chosen)} listed {'shape' if len(chosen) == 1 else 'shapes'}: {', '.join(names)}",
+        names,
+    )
+
+
+def stored(spec: ModelShapeSpec, weights: str, cache: str) -> ModelShape:
+    """A shape in the number formats of its server."""
+    return spec.model_shape(weights, cache)  # type: ignore[arg-type]
+
+
+def stacked(shapes: list[ModelShape]) -> ModelShape:
+    """Several shapes as one with arrays (shape,)."""
+    columns = {}
+    for field in fields(ModelShape):
+        values = [getattr(shape, field.name) for shape in shapes]
+        if all(v is None for v in values):
+            columns[field.name] = None
+            continue
+        plain = [s.bytes_per_weight if v is None else v for s, v in zip(shapes, values, strict=True)]
+        columns[field.name] = np.array([float(v) for v in plain])
+    return ModelShape(**columns)

@@ -1,0 +1,81 @@
+"""Success over a population of problems: coverage of a Beta population, unbiased pass@k."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
+
+
+def beta_coverage(
+    alpha: ArrayLike,
+    beta: ArrayLike,
+    solvable: ArrayLike,
+    samples: ArrayLike,
+    *,
+    complement: bool = False,
+) -> FloatArray:
+    """Chance that one of k traces solves a problem: ``c (1 - B(a, b + k) / B(a, b))``.
+
+    A part c of the problems has chances of success that follow Beta(a, b), the rest has none.
+
+    Parameters
+    ----------
+    alpha, beta : a, b > 0.
+    solvable : c in [0, 1].
+    samples : k >= 0.
+    complement : the chance that none does, without cancellation.
+
+    Notes
+    -----
+    DS3 (59), after Levi, "A simple model of inference scaling laws" (arXiv 2410.16377).
+
+    >>> float(beta_coverage(1, 1, 1, 3))    # 1 - 1 / (k + 1), a uniform population
+    0.75
+    """
+    a = interval("alpha", alpha, 0, np.inf, bounds="()")
+    b = interval("beta", beta, 0, np.inf, bounds="()")
+    part = interval("solvable", solvable, 0, 1)
+    k = interval("samples", samples, 0, np.inf, bounds="[)")
+    log_missed = betaln(a, b + k) - betaln(a, b)
+    solved = part * -np.expm1(np.minimum(log_missed, 0.0))
+    if complement:
+        missed = (1.0 - part) + part * np.exp(np.minimum(log_missed, 0.0))
+        return np.asarray(missed)[()]
+    return np.asarray(solved)[()]
+
+
+def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: ArrayLike) -> FloatArray:
+    """Unbiased estimate of the chance that one of k traces is right, from c of n that were.
+
+    ``1 - C(n - c, k) / C(n, k)``.
+
+    Parameters
+    ----------
+    samples : n >= k, traces that were tried.
+    correct : c in [0, n], of them right.
+    k : traces, >= 0.
+
+    Notes
+    -----
+    Chen et al., "Evaluating large language models trained on code" (arXiv 2107.03374), eq. (1).
+
+    >>> float(pass_at_k(10, 1, 1).round(12)), float(pass_at_k(10, 3, 10))
+    (0.1, 1.0)
+    """
+    n = interval("samples", samples, 0, np.inf, bounds="[)")
+    c = interval("correct", correct, 0, np.inf, bounds="[)")
+    tried = interval("k", k, 0, np.inf, bounds="[)")
+    if np.any(tried > n) or np.any(c > n):
+        raise refuse("k and correct", "at most samples", np.max(np.maximum(tried, c)))
+    wrong = n - c
+    with np.errstate(invalid="ignore"):
+        log_missed = (
+            gammaln(wrong + 1.0)
+            - gammaln(np.maximum(wrong - tried, 0.0) + 1.0)
+            - gammaln(n + 1.0)
+            + gammaln(n - tried + 1.0)
+        )
+    missed = np.where(wrong < tried, 0.0, np.exp(np.minimum(log_missed, 0.0)))
+    return np.asarray(1.0 - missed)[()]

@@ -1,0 +1,1 @@
+"""The optimum on real hardware: many resources at once, model shapes from a list."""
