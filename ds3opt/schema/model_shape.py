@@ -95,6 +95,8 @@ class ModelShapeSpec(Section):
     """Layers with attention that see a window only."""
     state_elements: NonNegative = 0.0
     """Elements of recurrent state (Mamba) that a sequence keeps, over all layers."""
+    state_precision: StoredPrecision | None = None
+    """Number format of the recurrent state; left out: that of the KV cache."""
     routed_precision: StoredPrecision | None = None
     """Number format in which routed experts are published, where it is finer than the rest's."""
     vocabulary: Count | None = None
@@ -230,6 +232,9 @@ class ModelShapeSpec(Section):
                 latent_attention_width(self.heads, self.latent.rank, self.latent.rope_width)
             )
         bytes_per_weight = bytes_per_element(weights)
+        kv_bytes = bytes_per_element(kv_cache)
+        # The laws count recurrent state in cached elements, so a wider one counts for more.
+        state_bytes = bytes_per_element(self.state_precision or kv_cache)
         routed_bytes = bytes_per_element(self.routed_precision or weights)
         return ModelShape(
             parameters=self.parameters,
@@ -242,10 +247,10 @@ class ModelShapeSpec(Section):
             attention_width=across * full / self.layers,
             kv_elements_per_token=cached * full,
             bytes_per_weight=bytes_per_weight,
-            bytes_per_kv_element=bytes_per_element(kv_cache),
+            bytes_per_kv_element=kv_bytes,
             bytes_per_routed_weight=min(routed_bytes, bytes_per_weight),
             windowed_kv_elements_per_token=cached * windowed,
             windowed_attention_width=across * windowed / self.layers,
             window_tokens=0.0 if self.windowed is None else self.windowed.window_tokens,
-            state_elements_per_sequence=self.state_elements,
+            state_elements_per_sequence=self.state_elements * state_bytes / kv_bytes,
         )
