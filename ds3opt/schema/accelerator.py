@@ -54,6 +54,8 @@ class Figure(Section, Generic[Q]):
     """The day the source was read, or that it speaks of."""
     note: Text | None = None
     """What a reader of the figure should know."""
+    unusual: Text | None = None
+    """Why the figure is right although it looks wrong; `ds3opt hardware lint` then believes it."""
     verified: StrictBool = True
     """False for an estimate, or where the maker publishes nothing."""
 
