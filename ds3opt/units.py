@@ -64,6 +64,8 @@ class Dimension:
     """Units to show a value in, smallest first; empty label for a bare number."""
     scientific: bool = False
     """Shown as a power of ten, whatever the size."""
+    largest_bare: float = math.inf
+    """A larger number without a unit was meant in the usual unit, not in the base unit."""
 
 
 def _prefixed(
@@ -83,6 +85,13 @@ def _counting(noun: str, label: str, example: str, *spellings: str) -> Dimension
     steps = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "B"), (1e12, "T"), (1e15, "P"))
     ladder = tuple((f, f"{prefix} {label}".strip()) for f, prefix in steps)
     return Dimension(noun, _count(*spellings), ("1e9", example), ladder)
+
+
+def _prices(per: Mapping[str, float]) -> dict[str, float]:
+    """Units of money for each unit of something else, ``$2/h`` included."""
+    spellings = [(f"{money}/{{}}", 1.0) for money in ("USD", "usd", "$", "dollar", "dollars")]
+    spellings += [("kUSD/{}", 1e3), ("MUSD/{}", 1e6), ("cents/{}", 0.01), ("/{}$", 1.0)]
+    return {form.format(unit): f / size for form, f in spellings for unit, size in per.items()}
 
 
 def _steps(unit: str, prefixes: str) -> tuple[tuple[float, str], ...]:
@@ -105,6 +114,16 @@ def _dimensions() -> Mapping[str, Dimension]:
     mass_steps = ("g", "kg", "t", "kt", "Mt")
     joules = _prefixed({**_SI, "m": 1e-3}, ("J", "joule", "joules"))
     watts = _prefixed({**_SI, "m": 1e-3}, ("W", "watt", "watts"))
+    energy = {**joules, **_prefixed(_SI, ("Wh",), 3600)}
+    kilowatt_hour = 3.6e6
+    hours = {unit: size / 3600 for unit, size in _TIME.items() if size >= 1}
+    hours |= dict.fromkeys(("GPU-h", "GPU-hour", "GPUh", "gpu-h", "gpu-hour", "chip-hour"), 1.0)
+    priced_tokens = {
+        f"{count}{prefix}{noun}": size
+        for prefix, size in {"": 1.0, **_MULTIPLIERS}.items()
+        for noun in ("tok", "token", "tokens")
+        for count in ("", "1")
+    }
     time_steps = ("ns", "µs", "ms", "s", "min", "h", "days")
     tasks = _counting("a number of tasks", "tasks", "2 M tasks", "task", "tasks", "requests")
     share = Dimension("a plain number", {"%": 0.01}, ("0.4", "40%"), ((1.0, ""),))
@@ -150,7 +169,7 @@ def _dimensions() -> Mapping[str, Dimension]:
             ),
             "energy": Dimension(
                 "an energy",
-                {**joules, **_prefixed(_SI, ("Wh",), 3600)},
+                energy,
                 ("1.2 GWh", "3.6e12 J"),
                 ((1.0, "J"), *((3600 * f, u) for f, u in _steps("Wh", "kMGT"))),
             ),
@@ -166,6 +185,37 @@ def _dimensions() -> Mapping[str, Dimension]:
                 carbon,
                 ("300 t CO2e", "3e5 kg"),
                 tuple((mass[m], f"{m} CO2e") for m in mass_steps),
+            ),
+            "price_per_hour": Dimension(
+                "a price per hour",
+                _prices(hours),
+                ("2.95 USD/h", "$2.95/h"),
+                ((1.0, "USD/h"), (1e3, "kUSD/h"), (1e6, "MUSD/h")),
+            ),
+            "price_per_energy": Dimension(
+                "a price of energy",
+                _prices(energy),
+                ("0.12 USD/kWh", "80 USD/MWh"),
+                ((1 / kilowatt_hour, "USD/kWh"), (1e3 / kilowatt_hour, "kUSD/kWh"), (1.0, "USD/J")),
+                largest_bare=1e-3,
+            ),
+            "price_per_token": Dimension(
+                "a price of tokens",
+                _prices(priced_tokens),
+                ("0.50 USD/M tokens", "2e-6 USD/token"),
+                ((1e-6, "USD/M tokens"), (1e-3, "USD/k tokens"), (1.0, "USD/token")),
+                largest_bare=1e-3,
+            ),
+            "carbon_intensity": Dimension(
+                "a carbon intensity of energy",
+                {f"{m}/{e}": f / size for m, f in carbon.items() for e, size in energy.items()},
+                ("400 g/kWh", "0.4 kg CO2e/kWh"),
+                (
+                    (1e-3 / kilowatt_hour, "g CO2e/kWh"),
+                    (1 / kilowatt_hour, "kg CO2e/kWh"),
+                    (1.0, "kg CO2e/J"),
+                ),
+                largest_bare=1e-3,
             ),
             "loss": Dimension(
                 "a loss in nats per token",
@@ -194,13 +244,15 @@ def parse_quantity(value: object, dimension: str, *, allow_infinite: bool = Fals
     ----------
     value : a number, taken in the base unit, or text: a number and, optionally, a unit.
     dimension : one of flop, flop_rate (per s), tokens, parameters, tasks, count, time (s), bytes,
-        bandwidth (bytes/s), energy (J), power (W), money (USD), carbon (kg), loss (nats/token),
-        ratio, dimensionless.
+        bandwidth (bytes/s), energy (J), power (W), money (USD), price_per_hour (USD/h),
+        price_per_energy (USD/J), price_per_token (USD/token), carbon (kg), carbon_intensity (kg/J),
+        loss (nats/token), ratio, dimensionless.
     allow_infinite : accept infinity, for a limit that is absent.
 
     Notes
     -----
-    A year is 365 days. Units are case-sensitive (mW is not MW), but for counts k and K agree.
+    A year is 365 days. Units are case-sensitive (mW is not MW), but for counts k and K agree. A
+    bare 0.12 as a price of energy is refused: 0.12 USD/J is never meant.
 
     >>> parse_quantity("10 PFLOP/s-days", "flop")
     8.64e+20
@@ -218,6 +270,9 @@ def parse_quantity(value: object, dimension: str, *, allow_infinite: bool = Fals
         if allow_infinite and not unit:
             return number
         raise UnitError(f"{expected.noun} must be finite", _examples(expected))
+    if not unit and abs(number) > expected.largest_bare:
+        message = f"{_shortened(str(value))} has no unit, and {expected.noun} needs one"
+        raise UnitError(message, _examples(expected))
     result = number * _unit_size(str(value).strip(), unit, expected)
     if math.isinf(result):
         raise UnitError(f"{_shortened(str(value))} is too large to compute with")

@@ -12,6 +12,7 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from ds3opt.errors import Problem, ScenarioError, UsageError
+from ds3opt.io.catalogue import catalogue_folder as catalogue_folder
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.overrides import apply_overrides
@@ -73,13 +74,6 @@ def validate(source: YamlSource) -> Scenario:
             error, source, lambda path: field_names_at(Scenario, path)
         )
         raise ScenarioError(*problems) from None
-
-
-def catalogue_folder(kind: str) -> Path:
-    """Where the shipped `scenarios` or `hardware` are: in a wheel, or beside the package."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "catalogue" / kind
-    return shipped if shipped.is_dir() else package.parent / kind
 
 
 def catalogue() -> dict[str, Path]:

@@ -71,8 +71,10 @@ def _child(node: Node, step: str | int) -> Node | None:
     return None
 
 
-def load_yaml(text: str, source: str) -> YamlSource:
+def load_yaml(text: str, source: str, kind: str = "scenario") -> YamlSource:
     """Content of a YAML text under the rules of YAML 1.2, with places.
+
+    `kind` is what the text should be, for messages.
 
     Raises
     ------
@@ -82,17 +84,18 @@ def load_yaml(text: str, source: str) -> YamlSource:
     """
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        message = f"larger than {MAX_BYTES // 2**20} MB, too large for a scenario"
+        message = f"larger than {MAX_BYTES // 2**20} MB, too large for a {kind}"
         raise ScenarioError(Problem(message, location=Location(source)))
     refuse_unprintable(text, source)
     root = Composer(text, source).compose()
+    hint = _EMPTY_HINT if kind == "scenario" else ""
     if root is None or root.value is None:
-        message = "the scenario is empty"
-        raise ScenarioError(Problem(message, hint=_EMPTY_HINT, location=Location(source)))
+        message = f"the {kind} is empty"
+        raise ScenarioError(Problem(message, hint=hint, location=Location(source)))
     if not isinstance(root.value, dict):
         found = "a list" if isinstance(root.value, list) else "a single value"
         message = f'the top level must be a mapping of "key: value" lines, not {found}'
-        raise ScenarioError(Problem(message, hint=_EMPTY_HINT, location=root.location))
+        raise ScenarioError(Problem(message, hint=hint, location=root.location))
     return YamlSource(source, root)
 
 

@@ -49,6 +49,18 @@ _parameters = _quantity("parameters", "a number of parameters", "70 B", gt=0, le
 _parameters_or_zero = _quantity("parameters", "a number of parameters", "7 B", ge=0)
 _count = _quantity("tasks", "a count of at least 1", "1e9", ge=1, le=1e40)
 _seconds = _quantity("time", "a time", "365 days", gt=0)
+_flop_rate = _quantity("flop_rate", "a FLOP rate", "989 TFLOP/s", ge=1e9, le=1e30)
+_bytes = _quantity("bytes", "a number of bytes", "80 GB", ge=1e6, le=1e30)
+_bytes_per_second = _quantity("bandwidth", "a bandwidth", "3.35 TB/s", ge=1e6, le=1e30)
+_watts = _quantity("power", "a power", "700 W", gt=0, le=1e30)
+_dollars = _quantity("money", "an amount of money", "30 kUSD", ge=0, le=1e30)
+_price_per_hour = _quantity("price_per_hour", "a price per hour", "2.95 USD/h", ge=0, le=1e12)
+_price_per_energy = _quantity("price_per_energy", "a price of energy", "0.12 USD/kWh", ge=0, le=1.0)
+_price_per_token = _quantity(
+    "price_per_token", "a price of tokens", "0.5 USD/M tokens", ge=0, le=1e6
+)
+_carbon_intensity = _quantity("carbon_intensity", "CO2e of energy", "400 g/kWh", ge=0, le=1.0)
+_kilograms = _quantity("carbon", "a mass of CO2e", "150 kg", ge=0, le=1e30)
 _number = _quantity("dimensionless", "a number", "2.4")
 _positive = _quantity("ratio", "a number above 0", "0.5", gt=0)
 _non_negative = _quantity("ratio", "a number from 0 up", "1.0", ge=0)
@@ -63,6 +75,16 @@ Parameters = Annotated[float, *_parameters]
 ParametersOrZero = Annotated[float, *_parameters_or_zero]
 Count = Annotated[float, *_count]
 Seconds = Annotated[float, *_seconds]
+FlopRate = Annotated[float, *_flop_rate]
+Bytes = Annotated[float, *_bytes]
+BytesPerSecond = Annotated[float, *_bytes_per_second]
+Watts = Annotated[float, *_watts]
+Dollars = Annotated[float, *_dollars]
+PricePerHour = Annotated[float, *_price_per_hour]
+PricePerEnergy = Annotated[float, *_price_per_energy]
+PricePerToken = Annotated[float, *_price_per_token]
+CarbonIntensity = Annotated[float, *_carbon_intensity]
+Kilograms = Annotated[float, *_kilograms]
 Number = Annotated[float, *_number]
 Positive = Annotated[float, *_positive]
 NonNegative = Annotated[float, *_non_negative]
