@@ -25,6 +25,10 @@ _MULTIPLIERS = {
 }
 _SI = {p: 10.0**e for p, e in zip("kMGTPEZYRQ", range(3, 33, 3), strict=True)}
 _BINARY = {p + "i": 1024.0**n for n, p in enumerate("KMGTPE", 1)}
+_ACCELERATOR_HOURS = (
+    *("accelerator-hour", "accelerator-hours", "accelerator-h", "GPU-hour", "GPU-hours", "GPU-h"),
+    *("GPUh", "chip-hour", "chip-hours", "TPU-hours"),
+)
 _YEAR = 365 * 86400.0
 _TIME = {
     **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
@@ -216,6 +220,15 @@ def _dimensions() -> Mapping[str, Dimension]:
                     (1.0, "kg CO2e/J"),
                 ),
                 largest_bare=1e-3,
+            ),
+            "accelerator_hours": Dimension(
+                "a number of accelerator-hours",
+                _count(*_ACCELERATOR_HOURS),
+                ("2 M accelerator-hours", "1.5e6"),
+                tuple(
+                    (f, f"{prefix} accelerator-hours".strip())
+                    for f, prefix in ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "B"), (1e12, "T"))
+                ),
             ),
             "loss": Dimension(
                 "a loss in nats per token",

@@ -127,24 +127,6 @@ def deployment(server: Server, shape: ModelShape, requests: Requests) -> Deploym
     return Deployment(chosen, sequences)
 
 
-def least_use(
-    server: Server,
-    shape: ModelShape,
-    requests: Requests,
-    trace_tokens: FloatArray,
-    check_flop: FloatArray,
-) -> Use:
-    """A lower bound on what requests take of this or any larger model, whatever the replica."""
-    seconds = np.full(trace_tokens.size, np.inf)
-    joules = seconds
-    for size in server.replica_sizes:
-        batch = batch_of(server, shape, requests, size)
-        use = used(server, shape, requests, trace_tokens, size, batch, check_flop)
-        seconds = np.minimum(seconds, use.accelerator_seconds)
-        joules = np.minimum(joules, use.joules)
-    return Use(seconds, joules)
-
-
 def batch_of(
     server: Server, shape: ModelShape, requests: Requests, accelerators: float
 ) -> FloatArray:

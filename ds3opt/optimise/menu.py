@@ -84,12 +84,13 @@ class Values:
         return self.tokens + (attention * pairs + 0.5 * self.checking) / parameters
 
 
-def first_actions(problem: Problem) -> Actions:
+def first_actions(problem: Problem, steps_per_octave: int | None = None) -> Actions:
     """Every task with every policy it may use, on the first lattice of steps."""
     assert problem.tasks is not None
     tasks = problem.tasks
     longest = float(np.max(tasks.max_steps - tasks.skills, initial=1.0))
     density = STEPS_PER_OCTAVE if int(tasks.allowed.sum()) < _MANY else 1
+    density = steps_per_octave or density
     octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / density)
     offsets = np.unique(np.concatenate([[0.0], np.round(2.0**octaves)]))
     steps = np.minimum(tasks.skills[:, None] + offsets, tasks.max_steps[:, None])  # (task, lattice)

@@ -60,6 +60,10 @@ _price_per_token = _quantity(
     "price_per_token", "a price of tokens", "0.5 USD/M tokens", ge=0, le=1e6
 )
 _carbon_intensity = _quantity("carbon_intensity", "CO2e of energy", "400 g/kWh", ge=0, le=1.0)
+_joules = _quantity("energy", "an amount of energy", "1.2 GWh", gt=0, le=1e40)
+_accelerator_hours = _quantity(
+    "accelerator_hours", "accelerator-hours", "2 M accelerator-hours", gt=0, le=1e30
+)
 _kilograms = _quantity("carbon", "a mass of CO2e", "150 kg", ge=0, le=1e30)
 _number = _quantity("dimensionless", "a number", "2.4")
 _positive = _quantity("ratio", "a number above 0", "0.5", gt=0)
@@ -84,6 +88,8 @@ PricePerHour = Annotated[float, *_price_per_hour]
 PricePerEnergy = Annotated[float, *_price_per_energy]
 PricePerToken = Annotated[float, *_price_per_token]
 CarbonIntensity = Annotated[float, *_carbon_intensity]
+Joules = Annotated[float, *_joules]
+AcceleratorHours = Annotated[float, *_accelerator_hours]
 Kilograms = Annotated[float, *_kilograms]
 Number = Annotated[float, *_number]
 Positive = Annotated[float, *_positive]

@@ -23,8 +23,10 @@ _BARRIER = 0.02
 """Weight of the barrier over the temperature."""
 _STEPS = 6
 """Newton steps at one temperature."""
-_HALVINGS = 10
+_HALVINGS = 12
 _TO_BOUNDARY = 0.95
+_MOST_RISE = 3.0
+"""Relative rise of a price in one step."""
 _HIGHEST = 1e9
 
 
@@ -81,14 +83,19 @@ def bound(offers: Offers, price: FloatArray) -> FloatArray:
 
 
 def good_prices(
-    offers: Offers, start: FloatArray, *, finest: float = _SMOOTHING[-1]
+    offers: Offers,
+    start: FloatArray,
+    *,
+    coarsest: float = _SMOOTHING[0],
+    finest: float = _SMOOTHING[-1],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Prices with a nearly least bound, and a mix of offers that keeps the limits.
 
     Parameters
     ----------
     start : (cell, limit) prices to begin from, above 0.
-    finest : the temperature to end with.
+    coarsest, finest : the temperatures to begin and to end with; good first prices need no coarse
+        ones.
 
     Returns
     -------
@@ -99,8 +106,8 @@ def good_prices(
     path = _Path(offers)
     price = np.clip(start, 1e-9, _HIGHEST)
     for temperature in _SMOOTHING:
-        if temperature < finest * (1 - 1e-9):
-            break
+        if not finest * (1 - 1e-9) <= temperature <= coarsest * (1 + 1e-9):
+            continue
         price = path.descend(price, temperature)
     amount = path.amounts(price, max(finest, _SMOOTHING[-1]))
     amount = path.within_room(amount)
@@ -171,9 +178,10 @@ class _Path:
         now = self._objective(price, temperature)
         for _ in range(_STEPS):
             step, decrement = self._newton(price, temperature)
-            with np.errstate(divide="ignore"):
-                reach = np.where(step < 0.0, -price / step, np.inf)
-            length = np.minimum(1.0, _TO_BOUNDARY * np.min(reach, axis=1))
+            # where no task is undecided only the barrier bends, and its steps are far too long
+            fall = np.max(-step / price, axis=1) / _TO_BOUNDARY
+            rise = np.max(step / price, axis=1) / _MOST_RISE
+            length = 1.0 / np.maximum(np.maximum(fall, rise), 1.0)
             moving = decrement > 1e-9
             for _ in range(_HALVINGS):
                 trial = price + np.where(moving, length, 0.0)[:, None] * step

@@ -1,0 +1,159 @@
+"""Limits and objective as the search counts them: everything relative to its own size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.fleet import Fleet
+from ds3opt.fleet.resources import USES
+from ds3opt.optimise.fleet.options import Evaluated, Options
+from ds3opt.optimise.fleet.prices import Offers
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+_CERTAIN = 30.0
+"""What doing the training is worth, over its own size, where it is placed in periods: enough that
+no price makes leaving it out look good."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One set of limits on one fleet."""
+
+    fleet: Fleet
+    limits: FloatArray  # (row,) upper limits of the fleet's rows
+    caps: FloatArray  # (cap,) limits on training alone
+    least: FloatArray  # (least,) weighted success of the groups that must reach some
+    groups: tuple[IntArray, ...]  # tasks of each group that must reach some
+    target: float | None
+    scale: float
+    """Size of the objective: worth is counted in it."""
+
+    @staticmethod
+    def of(fleet: Fleet, scale: float) -> Ledger:
+        """The limits that the scenario sets."""
+        tasks = fleet.tasks
+        needy = np.flatnonzero(tasks.group_min_accuracy > 0.0)
+        groups = [np.flatnonzero(tasks.group == group) for group in needy]
+        least = [float(tasks.group_min_accuracy[g] * tasks.group_share[g]) for g in needy]
+        target = fleet.problem.target_accuracy
+        if target is not None:
+            groups.append(np.arange(len(tasks)))
+            least.append(target)
+        return Ledger(
+            fleet=fleet,
+            limits=np.array([row.limit for row in fleet.rows]),
+            caps=np.array([cap.limit for cap in fleet.caps]),
+            least=np.array(least),
+            groups=tuple(groups),
+            target=target,
+            scale=scale,
+        )
+
+    @property
+    def rows(self) -> int:
+        """Number of upper limits."""
+        return int(self.limits.size)
+
+    @property
+    def size(self) -> int:
+        """Number of limits, lower ones included."""
+        return self.rows + int(self.least.size)
+
+    @property
+    def placed(self) -> bool:
+        """Whether training must be placed in one of several periods."""
+        return len(self.fleet.periods) > 1 and self.fleet.models is not None
+
+    @property
+    def weight(self) -> FloatArray:
+        """Weights of the tasks, and of training where it is placed like one."""
+        weight = self.fleet.tasks.weight
+        return np.append(weight, 1.0) if self.placed else weight
+
+    def training_cap(self) -> float:
+        """The most training FLOP that any limit lets be."""
+        fleet = self.fleet
+        found = [
+            cap.flop * limit / cap.limit for cap, limit in zip(fleet.caps, self.caps, strict=True)
+        ]
+        for row, limit in zip(fleet.rows, self.limits, strict=True):
+            least = float(np.min(row.training))
+            if least > 0.0:
+                found.append(limit / least)
+        return min(found, default=np.inf)
+
+    def training_charges(self) -> tuple[FloatArray, FloatArray]:
+        """For each training FLOP: part of each limit, (row, period), and objective, (period,)."""
+        fleet = self.fleet
+        rows = np.array([row.training for row in fleet.rows]).reshape(self.rows, -1)
+        return rows / self.limits[:, None], fleet.objective_training / self.scale
+
+    def offers(
+        self,
+        options: Options,
+        index: IntArray,
+        cell: IntArray,
+        found: Evaluated,
+        training_flop: FloatArray,
+    ) -> tuple[Offers, IntArray, FloatArray]:
+        """Options in cells as offers, with what training leaves of the limits.
+
+        Parameters
+        ----------
+        index : (offer,) into the options, by cell, then task. cell : (offer,).
+        training_flop : (cell,).
+
+        Returns
+        -------
+        offers, which of the options they are (those that cannot be served are left out; -1 for
+        training), and the worth of training, (cell,), to be added to any value.
+        """
+        fleet, tasks = self.fleet, self.fleet.tasks
+        cells = training_flop.size
+        possible = np.flatnonzero(np.all(np.isfinite(found.uses), axis=1))
+        index, cell = index[possible], cell[possible]
+        task, period = options.task[index], options.period[index]
+        heavy = tasks.weight[task]
+        served = fleet.problem.tasks_served * heavy
+        uses = found.uses[possible] * served[:, None]
+        success = heavy * found.success[possible]
+        serving = np.array([row.serving for row in fleet.rows]).reshape(self.rows, -1, USES)
+        serving = serving / self.limits[:, None, None]
+        usage = np.zeros((index.size, self.size))
+        worth = fleet.worth[task] * success
+        for number in range(len(fleet.periods)):
+            at = slice(None) if len(fleet.periods) == 1 else np.flatnonzero(period == number)
+            usage[at, : self.rows] = uses[at] @ serving[:, number].T
+            worth[at] -= uses[at] @ fleet.objective_serving[number]
+        for number, group in enumerate(self.groups):
+            member = np.zeros(len(tasks), bool)
+            member[group] = True
+            usage[:, self.rows + number] = -np.where(member[task], success, 0.0) / self.least[number]
+        room = np.ones((cells, self.size))
+        room[:, self.rows :] = -1.0
+        charges, cost = self.training_charges()
+        owner = cell * self.weight.size + task
+        worth = worth / self.scale
+        if not self.placed:
+            room[:, : self.rows] -= training_flop[:, None] * charges[:, 0]
+            return Offers(owner, worth, usage, room, self.weight), index, -cost[0] * training_flop
+        # training is one more task, which must be done, in any of the periods
+        bonus = _CERTAIN * (1.0 + np.max(cost) * training_flop)
+        count = len(fleet.periods)
+        which = np.repeat(np.arange(cells), count)
+        when = np.tile(np.arange(count), cells)
+        amount = training_flop[which]
+        extra = np.zeros((which.size, self.size))
+        extra[:, : self.rows] = amount[:, None] * charges.T[when]
+        owner = np.concatenate([owner, which * self.weight.size + len(tasks)])
+        worth = np.concatenate([worth, bonus[which] - amount * cost[when]])
+        usage = np.concatenate([usage, extra])
+        index = np.concatenate([index, np.full(which.size, -1, dtype=np.intp)])
+        order = np.argsort(owner, kind="stable")
+        offers = Offers(owner[order], worth[order], usage[order], room, self.weight)
+        return offers, index[order], -bonus
