@@ -23,12 +23,17 @@ from ds3opt.schema.quantities import (
     Section,
     Tokens,
 )
+from ds3opt.units import format_quantity
 
 StoredPrecision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4", "mxfp4"]
 """Number formats of weights and of cached keys and values."""
 
 _ROUNDED = 0.02
 """Published totals agree with each other to their second digit or so."""
+
+
+def _shown(parameters: float) -> str:
+    return format_quantity(parameters, "parameters", 4).removesuffix(" parameters")
 
 
 def bytes_per_element(precision: StoredPrecision) -> float:
@@ -140,9 +145,13 @@ class ModelShapeSpec(Section):
     def _experts_add_up(self) -> ModelShapeSpec:
         total, active, routed = self.parameters, self.active_parameters, self.routed_parameters
         if active is not None and active > total:
-            raise ValueError(f"active_parameters {active:.4g} is above parameters {total:.4g}")
+            raise ValueError(
+                f"active_parameters {_shown(active)} is above parameters {_shown(total)}"
+            )
         if routed is not None and routed > total:
-            raise ValueError(f"routed_parameters {routed:.4g} is above parameters {total:.4g}")
+            raise ValueError(
+                f"routed_parameters {_shown(routed)} is above parameters {_shown(total)}"
+            )
         if self.active_experts > self.experts:
             raise ValueError(
                 f"active_experts {self.active_experts:g} is above experts {self.experts:g}"
@@ -162,16 +171,16 @@ class ModelShapeSpec(Section):
         if routed is None and share > total * (1.0 + _ROUNDED):
             least = total * self.active_experts / self.experts
             raise ValueError(
-                f"active_parameters {active:.4g} is too few: {self.active_experts:g} of "
-                f"{self.experts:g} experts alone are {least:.4g} of {total:.4g}"
+                f"active_parameters {_shown(active)} is too few: {self.active_experts:g} of "
+                f"{self.experts:g} experts alone are {_shown(least)} of {_shown(total)}"
             )
         if routed is not None:
             follows = float(active_parameters(total, routed, self.experts, self.active_experts))
             if abs(follows - active) > _ROUNDED * total:
                 raise ValueError(
-                    f"routed_parameters {routed:.4g} with {self.active_experts:g} of "
-                    f"{self.experts:g} experts leave {follows:.4g} active, "
-                    f"not active_parameters {active:.4g}"
+                    f"routed_parameters {_shown(routed)} with {self.active_experts:g} of "
+                    f"{self.experts:g} experts leave {_shown(follows)} active, "
+                    f"not active_parameters {_shown(active)}"
                 )
         return self
 
