@@ -229,8 +229,9 @@ class ModelShapeSpec(Section):
         """
         windowed = 0.0 if self.windowed is None else self.windowed.layers
         full = self._attention_layers - windowed
+        shards = 1.0  # every accelerator of a group keeps the whole latent
         if self.latent is None:
-            kv_heads = self.heads if self.kv_heads is None else self.kv_heads
+            kv_heads = shards = self.heads if self.kv_heads is None else self.kv_heads
             cached = float(kv_elements_per_token(1, kv_heads, self._head_width))
             across = self.heads * self._head_width
         else:
@@ -262,4 +263,5 @@ class ModelShapeSpec(Section):
             windowed_attention_width=across * windowed / self.layers,
             window_tokens=0.0 if self.windowed is None else self.windowed.window_tokens,
             state_elements_per_sequence=self.state_elements * state_bytes / kv_bytes,
+            cache_shards=shards,
         )

@@ -226,7 +226,8 @@ OTHERS = {
     ),
 }
 
-# Weights in the files that each model's page on the Hugging Face Hub names ("Model size"), in full.
+# Weights in the files of each model, as its page on the Hugging Face Hub counts them; of gemma-3
+# the language model, of DeepSeek-V3 without the layer for multi-token prediction.
 CHECKPOINTS = {
     "llama-3-8b": 8_030_261_248,
     "llama-3.1-8b": 8_030_261_248,
@@ -252,7 +253,10 @@ CHECKPOINTS = {
     "deepseek-v2": 235_741_434_880,
     "deepseek-v2-lite": 15_706_484_224,
     "nemotron-nano-9b-v2": 8_888_227_328,
-    "nemotron-nano-12b-v2": 12_310_001_152,
+    "gemma-3-27b": 27_009_346_304,
+    "deepseek-v3": 671_026_419_200,
+    "gpt-oss-20b": 20_914_757_184,
+    "gpt-oss-120b": 116_829_156_672,
 }
 
 # Totals and active parameters in 1e9 as papers and model cards round them, and to which digit.
@@ -265,6 +269,7 @@ PUBLISHED = {
     "deepseek-v2": (236, 21, 1),
     "llama-4-scout": (109, 17, 1.3),  # the total counts a vision encoder of 0.9e9 too
     "llama-4-maverick": (400, 17, 1),
+    "nemotron-nano-12b-v2": (12.3, 12.3, 0.1),
     "nemotron-3-nano-30b-a3b": (31.6, 3.6, 0.1),
 }
 # These leave the token embedding out of what is active.

@@ -208,6 +208,7 @@ def test_as_the_laws_of_serving_take_it():
     model = got.model_shape(1.0, 2.0)
     np.testing.assert_array_equal(model.weight_bytes, got.parameters)
     np.testing.assert_array_equal(model.cached_bytes(10), 20 * got.kv_elements_per_token)
+    np.testing.assert_array_equal(model.cache_shards, got.kv_heads)
     empty = shapes.shapes_by_rule(2e9, 1e9).model_shape(2.0, 2.0)
     assert empty.weight_bytes.shape == (0,)
 

@@ -51,6 +51,7 @@ def test_latent_attention():
     shape = read(LLAMA, kv_heads=None, latent=LATENT).model_shape()
     assert shape.cached_bytes(1) == 2 * 80 * (512 + 64)
     assert shape.attention_width == 64 * (512 + 32)
+    assert (shape.cache_shards, read(LLAMA).model_shape().cache_shards) == (1, 8)
 
 
 def test_windowed_layers():
