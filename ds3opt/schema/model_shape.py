@@ -30,6 +30,8 @@ StoredPrecision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4", 
 
 _ROUNDED = 0.02
 """Published totals agree with each other to their second digit or so."""
+_NARROWEST, _WIDEST = 1 / 8, 8.0
+"""Heads together over the width: 0.76 in Gemma 3 27B, 2 in Qwen3 235B, 2.9 in DeepSeek-V3."""
 
 
 def _shown(parameters: float) -> str:
@@ -39,6 +41,15 @@ def _shown(parameters: float) -> str:
 def bytes_per_element(precision: StoredPrecision) -> float:
     """Bytes of a weight or cached element in a number format, scales included."""
     return BYTES_PER_ELEMENT[precision]
+
+
+class _ContradictionError(ValueError):
+    """Figures that contradict each other, with the one to look at first."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        self.message, self.hint = message, hint
+        self.path = tuple(key.split("."))
+        super().__init__(f"{message}; {hint}" if hint else message)
 
 
 class LatentAttention(Section):
@@ -114,75 +125,93 @@ class ModelShapeSpec(Section):
     @model_validator(mode="after")
     def _attention_adds_up(self) -> ModelShapeSpec:
         if self.latent is not None and self.kv_heads is not None:
-            raise ValueError("give either kv_heads or latent: latent attention has no KV heads")
+            raise _ContradictionError(
+                "kv_heads", "latent attention has no kv_heads", "give one of the two"
+            )
         if self.head_width is None and self.width % self.heads:
-            raise ValueError(
-                f"width {self.width:g} is no multiple of {self.heads:g} heads; give head_width"
+            raise _ContradictionError(
+                "heads",
+                f"the width {self.width:g} is no multiple of {self.heads:g} heads",
+                "give head_width",
             )
-        across = self.heads * self._head_width / self.width
-        if not 1 / 8 <= across <= 8:
-            raise ValueError(
-                f"heads x head_width is {self.heads * self._head_width:g}, "
-                f"{across:.3g} times the width {self.width:g}; between 1/8 and 8 is plausible"
+        together = self.heads * self._head_width
+        if not _NARROWEST <= together / self.width <= _WIDEST:
+            raise _ContradictionError(
+                "heads" if self.head_width is None else "head_width",
+                f"heads x head_width is {together:g}, beside a width of {self.width:g}",
+                f"from {_NARROWEST:g} to {_WIDEST:g} times the width is plausible",
             )
-        if self.kv_heads is not None and (self.kv_heads > self.heads or self.heads % self.kv_heads):
-            raise ValueError(
-                f"{self.heads:g} heads cannot share {self.kv_heads:g} kv_heads evenly; "
-                "kv_heads must divide heads"
+        kv_heads = self.heads if self.kv_heads is None else self.kv_heads
+        if self.heads % kv_heads:
+            raise _ContradictionError(
+                "kv_heads",
+                f"{self.heads:g} heads cannot share {kv_heads:g} kv_heads evenly",
+                "kv_heads divides heads",
             )
         if self._attention_layers > self.layers:
-            raise ValueError(
-                f"attention_layers {self._attention_layers:g} is above layers {self.layers:g}"
+            raise _ContradictionError(
+                "attention_layers",
+                f"{self._attention_layers:g} layers with attention are more than "
+                f"the {self.layers:g} layers",
             )
         if self.windowed is not None and self.windowed.layers > self._attention_layers:
-            raise ValueError(
-                f"windowed.layers {self.windowed.layers:g} is above the "
-                f"{self._attention_layers:g} layers with attention"
+            raise _ContradictionError(
+                "windowed.layers",
+                f"{self.windowed.layers:g} windowed layers are more than "
+                f"the {self._attention_layers:g} layers with attention",
             )
         return self
 
     @model_validator(mode="after")
     def _experts_add_up(self) -> ModelShapeSpec:
         total, active, routed = self.parameters, self.active_parameters, self.routed_parameters
-        if active is not None and active > total:
-            raise ValueError(
-                f"active_parameters {_shown(active)} is above parameters {_shown(total)}"
-            )
-        if routed is not None and routed > total:
-            raise ValueError(
-                f"routed_parameters {_shown(routed)} is above parameters {_shown(total)}"
-            )
+        for key, part in (("active_parameters", active), ("routed_parameters", routed)):
+            if part is not None and part > total:
+                raise _ContradictionError(
+                    key, f"{_shown(part)} is above the parameters, {_shown(total)}"
+                )
         if self.active_experts > self.experts:
-            raise ValueError(
-                f"active_experts {self.active_experts:g} is above experts {self.experts:g}"
+            raise _ContradictionError(
+                "active_experts",
+                f"{self.active_experts:g} is above the {self.experts:g} experts of a layer",
             )
         if self.experts == self.active_experts:
             if active is not None and active < total * (1.0 - _ROUNDED):
-                raise ValueError(
-                    "active_parameters is below parameters, so the model has idle experts: "
-                    "give experts and active_experts"
+                raise _ContradictionError(
+                    "active_parameters",
+                    f"{_shown(active)} is below the parameters, {_shown(total)}, "
+                    "though no expert is idle",
+                    "give experts and active_experts",
                 )
-            return self
-        if active is None and routed is None:
-            raise ValueError("a model with experts needs active_parameters or routed_parameters")
-        if active is None:
-            return self
-        share = float(routed_parameters(total, active, self.experts, self.active_experts))
-        if routed is None and share > total * (1.0 + _ROUNDED):
-            least = total * self.active_experts / self.experts
-            raise ValueError(
-                f"active_parameters {_shown(active)} is too few: {self.active_experts:g} of "
-                f"{self.experts:g} experts alone are {_shown(least)} of {_shown(total)}"
+        elif active is None and routed is None:
+            raise _ContradictionError(
+                "experts", "a model with idle experts needs active_parameters or routed_parameters"
             )
-        if routed is not None:
-            follows = float(active_parameters(total, routed, self.experts, self.active_experts))
-            if abs(follows - active) > _ROUNDED * total:
-                raise ValueError(
-                    f"routed_parameters {_shown(routed)} with {self.active_experts:g} of "
-                    f"{self.experts:g} experts leave {_shown(follows)} active, "
-                    f"not active_parameters {_shown(active)}"
-                )
+        elif active is not None:
+            self._routing_adds_up(active)
         return self
+
+    def _routing_adds_up(self, active: float) -> None:
+        total, used = self.parameters, f"{self.active_experts:g} of {self.experts:g} experts"
+        if self.routed_parameters is None:
+            least = total * self.active_experts / self.experts
+            if active < least * (1.0 - _ROUNDED):
+                raise _ContradictionError(
+                    "active_parameters",
+                    f"{_shown(active)} is too few: {used} alone would be {_shown(least)} "
+                    f"if all {_shown(total)} parameters were routed",
+                )
+            return
+        follows = float(
+            active_parameters(total, self.routed_parameters, self.experts, self.active_experts)
+        )
+        if abs(follows - active) > _ROUNDED * total:
+            raise _ContradictionError(
+                "active_parameters",
+                f"{_shown(active)} contradicts routed_parameters "
+                f"{_shown(self.routed_parameters)}: with {used}, {_shown(follows)} are active",
+                "leave one of the two out",
+            )
 
     @property
     def _head_width(self) -> float:

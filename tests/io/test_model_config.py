@@ -1,8 +1,12 @@
 """The reader of config.json against the weights that published checkpoints hold."""
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ds3opt.errors import Ds3optError
 from ds3opt.io.model_config import shape_from_config
@@ -464,3 +468,25 @@ def test_not_a_text(tmp_path):
         shape_from_config(tmp_path / "missing.json")
     with pytest.raises(Ds3optError, match="is a folder"):
         shape_from_config(tmp_path)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(name=st.sampled_from(sorted(CATALOGUE | OTHERS)), data=st.data())
+def test_any_config_is_read_or_refused(spec, name, data):
+    """One key of a good config with another value, or gone: a shape or a problem, no traceback."""
+    config = json.loads(json.dumps((CATALOGUE | OTHERS)[name]))
+    inside = config.get("text_config", config)
+    key = data.draw(st.sampled_from(sorted(inside)))
+    if data.draw(st.booleans()):
+        inside[key] = data.draw(anything)
+    else:
+        del inside[key]
+    with contextlib.suppress(Ds3optError, ValidationError):
+        assert spec(config).parameters > 0

@@ -98,27 +98,29 @@ def test_rounded_totals_are_let_through():
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "key", "words"),
     [
-        ({"kv_heads": 7}, "64 heads cannot share 7 kv_heads evenly; kv_heads must divide heads"),
-        ({"kv_heads": 128}, "kv_heads must divide heads"),
-        ({"latent": LATENT}, "either kv_heads or latent"),
-        ({"heads": 60, "kv_heads": 6}, "no multiple of 60 heads; give head_width"),
-        ({"head_width": 8}, "heads x head_width is 512, 0.0625 times the width 8192"),
-        ({"head_width": 2048}, "16 times the width"),
-        ({"attention_layers": 81}, "attention_layers 81 is above layers 80"),
+        ({"kv_heads": 7}, "kv_heads", "64 heads cannot share 7 kv_heads evenly; kv_heads divides"),
+        ({"kv_heads": 128}, "kv_heads", "64 heads cannot share 128 kv_heads"),
+        ({"latent": LATENT}, "kv_heads", "latent attention has no kv_heads"),
+        ({"heads": 60, "kv_heads": 6}, "heads", "no multiple of 60 heads; give head_width"),
+        ({"head_width": 8}, "head_width", "heads x head_width is 512, beside a width of 8192"),
+        ({"head_width": 2048}, "head_width", "is 131072, beside a width of 8192; from 0.125 to 8"),
+        ({"attention_layers": 81}, "attention_layers", "81 layers with attention are more than"),
         (
             {"attention_layers": 4, "windowed": {"layers": 5, "window_tokens": 9}},
-            "windowed.layers 5 is above the 4 layers with attention",
+            "windowed.layers",
+            "5 windowed layers are more than the 4 layers with attention",
         ),
-        ({"active_parameters": "71 B"}, "above parameters"),
-        ({"routed_parameters": "71 B"}, "routed_parameters 71 B is above parameters 70.55 B"),
-        ({"active_experts": 2}, "active_experts 2 is above experts 1"),
-        ({"active_parameters": "13 B"}, "so the model has idle experts"),
-        ({"experts": 8, "active_experts": 2}, "needs active_parameters or routed_parameters"),
+        ({"active_parameters": "71 B"}, "active_parameters", "71 B is above the parameters, 70.55"),
+        ({"routed_parameters": "71 B"}, "routed_parameters", "71 B is above the parameters, 70.55"),
+        ({"active_experts": 2}, "active_experts", "2 is above the 1 experts of a layer"),
+        ({"active_parameters": "13 B"}, "active_parameters", "though no expert is idle; give exp"),
+        ({"experts": 8, "active_experts": 2}, "experts", "needs active_parameters or routed"),
         (
             {"experts": 8, "active_experts": 4, "active_parameters": "5 B"},
-            "active_parameters 5 B is too few: 4 of 8 experts alone are 35.2",
+            "active_parameters",
+            "5 B is too few: 4 of 8 experts alone would be 35.2",
         ),
         (
             {
@@ -127,12 +129,26 @@ def test_rounded_totals_are_let_through():
                 "active_parameters": "20 B",
                 "routed_parameters": "60 B",
             },
-            "leave 25.55 B active, not active_parameters 20 B",
+            "active_parameters",
+            "20 B contradicts routed_parameters 60 B: with 2 of 8 experts, 25.55 B are active",
         ),
+    ],
+)
+def test_contradictions_name_their_key(changes, key, words):
+    with pytest.raises(ValidationError, match=words) as caught:
+        read(LLAMA, **changes)
+    (error,) = caught.value.errors()
+    assert ".".join(error["ctx"]["error"].path) == key
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
         ({"colour": "red"}, "Extra inputs"),
         ({"parameters": "70 GB"}, "a number of bytes"),
         ({"layers": 0}, "greater than or equal to 1"),
         ({"routed_precision": "fp3"}, "routed_precision"),
+        ({"latent": {"rank": 0}}, "latent.rank"),
     ],
 )
 def test_refusals(changes, words):
