@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.laws.shapes import (
@@ -27,6 +27,17 @@ from ds3opt.units import format_quantity
 
 StoredPrecision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4", "mxfp4"]
 """Number formats of weights and of cached keys and values."""
+
+
+def _is_whole(value: float) -> float:
+    if not value.is_integer():
+        raise ValueError(f"a whole number is expected, not {value:g}")
+    return value
+
+
+Whole = Annotated[Count, AfterValidator(_is_whole)]
+"""A whole number of things, 1 or more."""
+WholeOrZero = Annotated[NonNegative, AfterValidator(_is_whole)]
 
 _ROUNDED = 0.02
 """Published totals agree with each other to their second digit or so."""
@@ -55,16 +66,16 @@ class _ContradictionError(ValueError):
 class LatentAttention(Section):
     """Multi-head latent attention: one compressed vector is cached for all heads."""
 
-    rank: Count
+    rank: Whole
     """Width of the compressed keys and values (`kv_lora_rank`)."""
-    rope_width: NonNegative = 0.0
+    rope_width: WholeOrZero = 0.0
     """Width of the key with positions that is cached beside them (`qk_rope_head_dim`)."""
 
 
 class WindowedLayers(Section):
     """Layers that attend to the last tokens only."""
 
-    layers: Count
+    layers: Whole
     """How many of the layers with attention."""
     window_tokens: Tokens
     """How far back they attend."""
@@ -89,33 +100,33 @@ class ModelShapeSpec(Section):
     """Parameters that one token passes, embeddings included; left out: all but idle experts."""
     routed_parameters: ParametersOrZero | None = None
     """Parameters in routed experts; left out: those that explain the active ones."""
-    experts: Count = 1.0
+    experts: Whole = 1.0
     """Routed experts of a layer; 1 if dense."""
-    active_experts: Count = 1.0
+    active_experts: Whole = 1.0
     """Routed experts that one token uses."""
-    layers: Count
+    layers: Whole
     """Layers of the stack."""
-    width: Count
+    width: Whole
     """Width of the residual stream (`hidden_size`)."""
-    heads: Count
+    heads: Whole
     """Attention heads for queries."""
     head_width: Count | None = None
     """Width of a head; left out: width / heads."""
-    kv_heads: Count | None = None
+    kv_heads: Whole | None = None
     """Heads for keys and values; left out: one for every head."""
     latent: LatentAttention | None = None
     """Multi-head latent attention, in place of kv_heads."""
-    attention_layers: NonNegative | None = None
+    attention_layers: WholeOrZero | None = None
     """Layers with attention, where others have a state space instead; left out: all."""
     windowed: WindowedLayers | None = None
     """Layers with attention that see a window only."""
-    state_elements: NonNegative = 0.0
+    state_elements: WholeOrZero = 0.0
     """Elements of recurrent state (Mamba) that a sequence keeps, over all layers."""
     state_precision: StoredPrecision | None = None
     """Number format of the recurrent state; left out: that of the KV cache."""
     routed_precision: StoredPrecision | None = None
     """Number format in which routed experts are published, where it is finer than the rest's."""
-    vocabulary: Count | None = None
+    vocabulary: Whole | None = None
     """Tokens of the vocabulary."""
     tied_embeddings: StrictBool | None = None
     """Whether the output layer shares the table of the token embedding."""

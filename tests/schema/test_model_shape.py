@@ -147,6 +147,8 @@ def test_contradictions_name_their_key(changes, key, words):
         ({"colour": "red"}, "Extra inputs"),
         ({"parameters": "70 GB"}, "a number of bytes"),
         ({"layers": 0}, "greater than or equal to 1"),
+        ({"layers": 2.5}, "a whole number is expected, not 2.5"),
+        ({"attention_layers": 0.5}, "a whole number is expected, not 0.5"),
         ({"routed_precision": "fp3"}, "routed_precision"),
         ({"latent": {"rank": 0}}, "latent.rank"),
     ],
