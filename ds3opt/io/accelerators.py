@@ -201,13 +201,18 @@ def _unknown(name: str, folders: Sequence[str | Path], *, own: bool = False) -> 
         if (folder / f"{name}.yaml").is_file():
             hint = f"{folder / name}.yaml has no dense_flop_per_s, which every description needs"
             return Problem(message, hint=hint)
-    names = accelerator_names(folders)
-    near = [one for one in names if same_model([name[:60]], one)]
-    near = near or difflib.get_close_matches(normal_name(name)[:60], names, n=1)
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else LIST_HINT
+    near = _nearest(normal_name(name[:60]), accelerator_names(folders))
+    hint = f"did you mean {' or '.join(near)}?" if near else LIST_HINT
     if own:
         hint += f", or describe it whole with {', '.join(sorted(_ESSENTIAL))}"
     return Problem(message, hint=hint)
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    """Names that may be meant: versions of the same model, or else the one spelt most alike."""
+    versions = [one for one in names if same_model([name], one)]
+    spelt = difflib.get_close_matches(name, versions or names, n=1, cutoff=0.8 if versions else 0.6)
+    return spelt or versions[:3]
 
 
 def _searched(folders: Sequence[str | Path]) -> list[Path]:
