@@ -117,7 +117,9 @@ def _latent(config: ConfigJson) -> dict[str, Any]:
     dense = config.whole("first_k_dense_replace", default=0, least=0)
     if dense > layers:
         config.refuse("first_k_dense_replace", f"{dense} is above num_hidden_layers {layers}")
-    sparse = len(range(dense, layers, config.whole("moe_layer_freq", default=1)))
+    every = config.whole("moe_layer_freq", default=1)
+    first = -(-dense // every) * every  # the first multiple that is not dense
+    sparse = len(range(first, layers, every))
     inner = config.whole("moe_intermediate_size")
     shared = inner * config.whole("n_shared_experts", default=0, least=0)
     feed_forward = _mixture(

@@ -378,6 +378,12 @@ def test_experts_in_four_bits(spec):
     assert float(model.model_shape("bf16").weight_bytes) / 2**30 == pytest.approx(60.8, rel=2e-3)
 
 
+def test_sparse_layers_at_multiples(spec):
+    """Of 61 layers, 3 dense first, every fourth routes: layers 4, 8, ..., 60."""
+    model = spec(DEEPSEEK_V3 | {"moe_layer_freq": 4})
+    assert model.routed_parameters == 15 * 256 * 3 * 7168 * 2048
+
+
 def test_tied_by_the_outer_config(spec):
     outer = {"model_type": "llava", "tie_word_embeddings": True}
     tied = spec(outer | {"text_config": CATALOGUE["llama-3.1-8b"]})
@@ -457,6 +463,17 @@ def test_refusals(read, config, message, line):
     assert message in problem.message
     assert problem.location.line == line
     assert problem.location.source.endswith("config.json")
+
+
+def test_place_within_the_line(read):
+    with pytest.raises(Ds3optError) as caught:
+        read(json.dumps(SMALL | {"hidden_size": 0}, indent=2).replace("\n", "\r\n"))
+    place = caught.value.problems[0].location
+    assert (place.line, place.column, place.text) == (3, 3, '  "hidden_size": 0,')
+    with pytest.raises(Ds3optError) as caught:
+        read('{"model_type": "llama",\r\n "hidden_size": }')
+    place = caught.value.problems[0].location
+    assert (place.line, place.column, place.text) == (2, 17, ' "hidden_size": }')
 
 
 def test_not_a_text(tmp_path):

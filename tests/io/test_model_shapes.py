@@ -77,6 +77,11 @@ def test_own_folder_comes_first(folder):
     assert load_model("house", [folder]).layers == 20
     assert "house" in model_names([folder])
     assert "house" not in model_names()
+    path = folder / "models" / "llama-3.1-8b.yaml"
+    path.write_text(path.read_text() + "\nmodel_id: mine/own")
+    assert models_by_id([folder])["mine/own"] == "llama-3.1-8b"
+    assert load_model("mine/own", [folder]).parameters == 1e9
+    assert "meta-llama/Llama-3.1-8B" not in models_by_id([folder])
 
 
 def test_changed_file_is_read_again(folder):
@@ -124,7 +129,7 @@ def test_resolved_name():
     plain = resolve_shape("qwen3-235b-a22b")
     assert ModelShapeSpec.model_validate(plain) == load_model("qwen3-235b-a22b")
     plain["layers"] = 1
-    assert load_model("qwen3-235b-a22b").layers == 94
+    assert resolve_shape("qwen3-235b-a22b")["layers"] == 94
 
 
 def test_resolved_config(folder):

@@ -83,6 +83,8 @@ def test_published_format_of_experts():
     assert model.model_shape("fp4").weight_bytes == pytest.approx(
         fixed * 9 / 16 + model.routed * 17 / 32
     )
+    wider = read(MIXTRAL, routed_precision="fp8").model_shape("fp4")
+    assert wider.weight_bytes == pytest.approx(46.7e9 * 9 / 16)
     assert bytes_per_element("fp8") == 1
 
 
@@ -95,6 +97,8 @@ def test_table_that_is_looked_up():
 def test_rounded_totals_are_let_through():
     read(MIXTRAL, routed_parameters="45.1 B")
     read(LLAMA, active_parameters="70 B")
+    # a quarter of 46.7 is 11.675: rounded down, it asks for more than all in experts
+    assert read(MIXTRAL, active_parameters="11.6 B").routed == 46.7e9
 
 
 @pytest.mark.parametrize(
