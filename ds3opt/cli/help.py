@@ -14,6 +14,7 @@ ORDER = (
     "diff",
     "scenarios",
     "laws",
+    "hardware",
     "schema",
     "new",
 )

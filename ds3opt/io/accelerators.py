@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ds3opt.errors import Problem, ScenarioError
 from ds3opt.io.catalogue import catalogue_folder
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
+from ds3opt.io.hardware_names import same_model
 from ds3opt.io.yaml_source import YamlSource, load_yaml
 from ds3opt.schema.accelerator import Accelerator, AcceleratorSheet
 
@@ -106,7 +108,16 @@ def _sheet(path: str, _version: tuple[int, int]) -> LoadedSheet:
 def read_sheet(path: str | Path) -> YamlSource:
     """The text of a sheet as data with places, not yet checked."""
     text, name = read_text(path)
-    return load_yaml(text, name, KIND)
+    return load_yaml(text, _from_here(name), KIND)
+
+
+def _from_here(name: str) -> str:
+    """A file as messages name it: relative where it lies below the working folder."""
+    try:
+        relative = os.path.relpath(name)
+    except ValueError:  # another drive
+        return name
+    return relative if os.path.isabs(name) and not relative.startswith("..") else name
 
 
 def sheet_problems(error: ValidationError, source: YamlSource) -> list[Problem]:
@@ -170,7 +181,7 @@ def resolve_accelerator(value: object, folders: Sequence[str | Path] = ()) -> di
 
 
 def _plain(loaded: LoadedSheet) -> dict[str, Any]:
-    return loaded.sheet.plain(loaded.name, str(loaded.path))
+    return loaded.sheet.plain(loaded.name, loaded.source.source)
 
 
 def _replaced(known: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,11 +201,18 @@ def _unknown(name: str, folders: Sequence[str | Path], *, own: bool = False) -> 
         if (folder / f"{name}.yaml").is_file():
             hint = f"{folder / name}.yaml has no dense_flop_per_s, which every description needs"
             return Problem(message, hint=hint)
-    near = difflib.get_close_matches(normal_name(name)[:60], accelerator_names(folders), n=1)
-    hint = f"did you mean {near[0]}?" if near else LIST_HINT
+    near = _nearest(normal_name(name[:60]), accelerator_names(folders))
+    hint = f"did you mean {' or '.join(near)}?" if near else LIST_HINT
     if own:
         hint += f", or describe it whole with {', '.join(sorted(_ESSENTIAL))}"
     return Problem(message, hint=hint)
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    """Names that may be meant: versions of the same model, or else the one spelt most alike."""
+    versions = [one for one in names if same_model([name], one)]
+    spelt = difflib.get_close_matches(name, versions or names, n=1, cutoff=0.8 if versions else 0.6)
+    return spelt or versions[:3]
 
 
 def _searched(folders: Sequence[str | Path]) -> list[Path]:

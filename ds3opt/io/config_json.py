@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +38,10 @@ class ConfigJson:
         if not isinstance(value, str):
             self.refuse("model_type", f"must be text, not {shown(value)}")
         return value
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> ConfigJson:
+        """The same with values for keys that are not written; a written null stays."""
+        return replace(self, data={**defaults, **self.data})
 
     def has(self, key: str) -> bool:
         """Whether a key is there with a value."""
@@ -93,8 +97,8 @@ class ConfigJson:
     def missing(self, key: str) -> NoReturn:
         """ScenarioError about a key that should be there."""
         place = f" in {self.within}" if self.within else ""
-        hint = f'a config.json of type "{self.data["model_type"]}" has it; {OWN_SHAPE_HINT}'
-        if not isinstance(self.data.get("model_type"), str):
+        hint = f'a config.json of type "{self.data.get("model_type")}" has it; {OWN_SHAPE_HINT}'
+        if key == "model_type":
             hint = "it names the family, such as llama or qwen3"
         location = self._location(self.within) if self.within else Location(self.source, 1, 1)
         raise ScenarioError(Problem(f"the key {key} is missing{place}", key, hint, location))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ds3opt.io.config_json import OWN_SHAPE_HINT, ConfigJson, read_config
 from ds3opt.laws import shapes
 
+_PATTERNS = ("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval")
 _WINDOWED_TYPES = frozenset(("sliding_attention", "chunked_attention"))
 
 
@@ -27,7 +28,7 @@ class _Family:
     """Norms of the residual width in a layer."""
     window_pattern: int = 0
     """Every so many layers one attends fully; 0: all layers are alike."""
-    defaults: dict[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     """Values of transformers' configuration class for keys that a config may leave out."""
 
 
@@ -60,7 +61,8 @@ def shape_from_config(path: str | Path) -> dict[str, Any]:
     elif kind in _LATENT:
         shape = _latent(config)
     elif kind in _FAMILIES:
-        shape = _decoder(config, _FAMILIES[kind], outer)
+        family = _FAMILIES[kind]
+        shape = _decoder(config.with_defaults(family.defaults), family, outer)
     else:
         known = ", ".join(sorted({*_FAMILIES, *_LATENT, "nemotron_h"}))
         config.refuse(
@@ -85,8 +87,7 @@ def _decoder(config: ConfigJson, family: _Family, outer: ConfigJson) -> dict[str
     attention += heads if family.sinks else 0
     tied = config.flag("tie_word_embeddings", outer.flag("tie_word_embeddings", family.tied))
     fixed = layers * (attention + family.norms * width) + feed_forward.fixed
-    vocabulary = config.whole("vocab_size", default=family.defaults.get("vocab_size"))
-    shape = _shape(config, fixed, feed_forward, vocabulary, tied, family)
+    shape = _shape(config, fixed, feed_forward, tied)
     shape |= {"heads": heads, "head_width": head_width, "kv_heads": kv_heads}
     windowed = _windowed_layers(config, layers, family)
     if windowed:
@@ -116,7 +117,9 @@ def _latent(config: ConfigJson) -> dict[str, Any]:
     dense = config.whole("first_k_dense_replace", default=0, least=0)
     if dense > layers:
         config.refuse("first_k_dense_replace", f"{dense} is above num_hidden_layers {layers}")
-    sparse = len(range(dense, layers, config.whole("moe_layer_freq", default=1)))
+    every = config.whole("moe_layer_freq", default=1)
+    first = -(-dense // every) * every  # the first multiple that is not dense
+    sparse = len(range(first, layers, every))
     inner = config.whole("moe_intermediate_size")
     shared = inner * config.whole("n_shared_experts", default=0, least=0)
     feed_forward = _mixture(
@@ -131,7 +134,7 @@ def _latent(config: ConfigJson) -> dict[str, Any]:
     )
     fixed = layers * (attention + 2 * width + rank + query_rank) + feed_forward.fixed
     tied = config.flag("tie_word_embeddings", False)
-    shape = _shape(config, fixed, feed_forward, config.whole("vocab_size"), tied)
+    shape = _shape(config, fixed, feed_forward, tied)
     # A query is wider than a value; their mean gives the FLOP of scores and sum together.
     head_width = (content + rope + value) / 2
     latent = {"rank": rank, "rope_width": rope}
@@ -171,7 +174,7 @@ def _hybrid(config: ConfigJson) -> dict[str, Any]:
         )
     tied = config.flag("tie_word_embeddings", False)
     fixed += feed_forward.fixed
-    shape = _shape(config, fixed, feed_forward, config.whole("vocab_size"), tied)
+    shape = _shape(config, fixed, feed_forward, tied)
     shape |= {"heads": heads, "head_width": head_width, "kv_heads": kv_heads}
     shape["attention_layers"] = kinds.count("*")
     shape["state_elements"] = float(shapes.state_space_elements(kinds.count("M"), **mamba))
@@ -194,15 +197,10 @@ def _layer_kinds(config: ConfigJson, layers: int) -> str:
 
 
 def _shape(
-    config: ConfigJson,
-    fixed: float,
-    feed_forward: _FeedForward,
-    vocabulary: int,
-    tied: bool,
-    family: _Family | None = None,
+    config: ConfigJson, fixed: float, feed_forward: _FeedForward, tied: bool
 ) -> dict[str, Any]:
     """What every shape has, from the weights inside the layers."""
-    width = config.whole("hidden_size")
+    width, vocabulary = config.whole("hidden_size"), config.whole("vocab_size")
     embeddings = float(shapes.embedding_parameters(vocabulary, width, tied=tied))
     parameters = fixed + feed_forward.routed + embeddings + width  # and a last norm
     routing = {
@@ -215,10 +213,7 @@ def _shape(
         "experts": feed_forward.experts,
         "active_experts": feed_forward.active_experts,
     }
-    longest = config.whole(
-        "max_position_embeddings",
-        default=family.defaults.get("max_position_embeddings", 0) if family else 0,
-    )
+    longest = config.whole("max_position_embeddings", default=0)
     return {
         "parameters": parameters,
         **(routing if feed_forward.routed else {}),
@@ -251,7 +246,9 @@ def _windowed_layers(config: ConfigJson, layers: int, family: _Family) -> int:
         if len(kinds) != layers:
             config.refuse("layer_types", f"names {len(kinds)} layers, not {layers}")
         return sum(kind in _WINDOWED_TYPES for kind in kinds)
-    pattern = config.whole("sliding_window_pattern", default=family.window_pattern, least=0)
+    if config.has("max_window_layers"):  # of Qwen: the layers below it attend fully
+        return layers - min(layers, config.whole("max_window_layers", least=0))
+    pattern = config.whole(*_PATTERNS, default=family.window_pattern, least=0)
     return layers - layers // pattern if pattern else layers
 
 
@@ -349,25 +346,33 @@ def _gpt_oss(config: ConfigJson) -> _FeedForward:
 
 
 _LATENT = frozenset(("deepseek_v2", "deepseek_v3", "kimi_k2"))
+_QWEN: dict[str, Any] = {"use_sliding_window": False}
 _FAMILIES = {
     "llama": _Family(_dense),
     "mistral": _Family(_dense),
-    "qwen2": _Family(_dense, query_key_value_bias=True),
-    "qwen3": _Family(_dense, query_key_norm=True),
+    "qwen2": _Family(_dense, query_key_value_bias=True, defaults=_QWEN),
+    "qwen3": _Family(_dense, query_key_norm=True, defaults={**_QWEN, "head_dim": 128}),
     "phi3": _Family(_dense),
-    "gemma": _Family(_dense, tied=True),
-    "gemma2": _Family(_dense, tied=True, norms=4, window_pattern=2),
+    "gemma": _Family(_dense, tied=True, defaults={"head_dim": 256}),
+    "gemma2": _Family(_dense, tied=True, norms=4, window_pattern=2, defaults={"head_dim": 256}),
     "gemma3_text": _Family(
         _dense,
         tied=True,
         query_key_norm=True,
         norms=4,
         window_pattern=6,
-        defaults={"vocab_size": 262_208, "max_position_embeddings": 131_072},
+        defaults={
+            "vocab_size": 262_208,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "head_dim": 256,
+            "sliding_window": 4096,
+            "max_position_embeddings": 131_072,
+        },
     ),
     "mixtral": _Family(_mixtral),
-    "qwen2_moe": _Family(_qwen_mixture, query_key_value_bias=True),
-    "qwen3_moe": _Family(_qwen_mixture, query_key_norm=True),
-    "llama4_text": _Family(_llama4, window_pattern=4),
-    "gpt_oss": _Family(_gpt_oss, sinks=True, window_pattern=2),
+    "qwen2_moe": _Family(_qwen_mixture, query_key_value_bias=True, defaults=_QWEN),
+    "qwen3_moe": _Family(_qwen_mixture, query_key_norm=True, defaults=_QWEN),
+    "llama4_text": _Family(_llama4, window_pattern=4, defaults={"head_dim": 128}),
+    "gpt_oss": _Family(_gpt_oss, sinks=True, window_pattern=2, defaults={"head_dim": 64}),
 }

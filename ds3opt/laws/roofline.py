@@ -8,8 +8,10 @@ import numpy as np
 
 from ds3opt.laws._types import ArrayLike, FloatArray, interval
 
-LARGEST = 1e50
-"""Largest size or rate taken, so that no product of a few of them overflows."""
+LARGEST = 1e40
+"""Largest size, count or rate taken, so that no product of a few of them overflows."""
+LEAST_SHARE = 1e-6
+"""Least share of a peak that an efficiency may be."""
 ACTIVATION_BYTES = 2.0
 """Bytes of one activation sent between accelerators, bf16."""
 Sizes = FloatArray | float
@@ -44,7 +46,7 @@ class Device(_Sizes):
     def __post_init__(self) -> None:
         super().__post_init__()
         for field in fields(self):
-            interval(field.name, getattr(self, field.name), 0, LARGEST, bounds="(]")
+            interval(field.name, getattr(self, field.name), 1.0 / LARGEST, LARGEST)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class ModelShape(_Sizes):
     window_tokens: Sizes = 0.0
     state_elements_per_sequence: Sizes = 0.0
     """Recurrent state of a sequence, read and written at every step, over all layers."""
+    cache_shards: Sizes = LARGEST
+    """Most accelerators that a token's cache is divided over: its KV heads; 1 for a latent."""
 
     @property
     def weight_bytes(self) -> FloatArray:
@@ -97,13 +101,20 @@ class ModelShape(_Sizes):
 
     def cached_bytes(self, context_tokens: ArrayLike) -> FloatArray:
         """Bytes kept for a sequence of so many tokens: keys, values and recurrent state."""
+        return self.kv_bytes(context_tokens) + self.state_bytes
+
+    def kv_bytes(self, context_tokens: ArrayLike) -> FloatArray:
+        """Keys and values of a sequence of so many tokens."""
         tokens = _array(context_tokens)
-        elements = (
-            _array(self.kv_elements_per_token) * tokens
-            + _array(self.windowed_kv_elements_per_token) * np.minimum(tokens, self.window_tokens)
-            + self.state_elements_per_sequence
-        )
+        windowed = _array(self.windowed_kv_elements_per_token)
+        elements = _array(self.kv_elements_per_token) * tokens
+        elements = elements + windowed * np.minimum(tokens, self.window_tokens)
         return elements * self.bytes_per_kv_element
+
+    @property
+    def state_bytes(self) -> FloatArray:
+        """Recurrent state of a sequence."""
+        return _array(self.state_elements_per_sequence) * self.bytes_per_kv_element
 
     def token_flop(self, context_tokens: ArrayLike) -> FloatArray:
         """FLOP of one token that attends to so many: ``2 N_a + 4 layers width context``."""
@@ -128,23 +139,23 @@ class Efficiency(_Sizes):
     """How far an accelerator and its software stay behind their peaks; the default is ideal."""
 
     memory: Sizes = 1.0
-    """Share of the peak bandwidth at which weights and caches are read, in (0, 1]."""
+    """Share of the peak bandwidth at which weights and recurrent states are read, in (0, 1]."""
+    cache: Sizes = 1.0
+    """Share of the peak bandwidth at which attention reads keys and values, in (0, 1]."""
     compute: Sizes = 1.0
-    """Share of the peak FLOP/s of a decoding step, in (0, 1]."""
-    prefill: Sizes = 1.0
-    """Share of the peak FLOP/s in reading a prompt, in (0, 1]."""
+    """Share of the peak FLOP/s that large matrix products reach, in (0, 1]."""
     exchange: Sizes = 0.0
     """Time of exchanging activations over that at the peak link bandwidth; 0 hides all of it."""
     allreduce_seconds: Sizes = 0.0
     """Latency of one all-reduce; two to a layer."""
     layer_seconds: Sizes = 0.0
-    """Start of the kernels of one layer."""
+    """Start of the kernels of one layer, from a captured graph."""
     expert_layer_seconds: Sizes = 0.0
     """More of it where the layer routes tokens to experts."""
+    prompt_layer_seconds: Sizes = 0.0
+    """More of it in a step that reads a prompt, whose kernels start one by one."""
     sequence_seconds: Sizes = 0.0
     """Host time of a step for each sequence: scheduling, sampling, writing out."""
-    step_seconds: Sizes = 0.0
-    """Host time of a step, whatever its size."""
     usable_memory: Sizes = 1.0
     """Share of the memory that weights and caches may fill, in (0, 1]."""
     reserve_bytes: Sizes = 0.0
@@ -158,8 +169,8 @@ class Efficiency(_Sizes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("memory", "compute", "prefill", "usable_memory"):
-            interval(name, getattr(self, name), 0, 1, bounds="(]")
+        for name in ("memory", "cache", "compute", "usable_memory"):
+            interval(name, getattr(self, name), LEAST_SHARE, 1)
 
 
 IDEAL = Efficiency()
@@ -197,10 +208,11 @@ def decode_step(
 ) -> DecodeStep:
     """One step of continuous batching: ``max(memory, compute) + communication + overhead``.
 
-    Memory is ``(touched weights + B cache) / (n BW eta_m)``, compute
+    Memory is ``touched weights / (n BW eta_m) + B cache / (n BW eta_kv)``, compute
     ``B (2 N_a + 4 layers width context) / (n F eta_c)``, communication two all-reduces a layer.
-    `seconds` never falls with `sequences`, `context_tokens` or any size of the model, and
-    ``sequences / seconds`` never falls with `sequences`.
+    `seconds` never falls with `sequences`, `context_tokens` or a size of the model (parameters
+    that are added to routed ones being added to all), and ``sequences / seconds`` never falls with
+    `sequences`.
 
     Parameters
     ----------
@@ -209,12 +221,13 @@ def decode_step(
     context_tokens : S >= 0, mean tokens before it, prompt included.
     accelerators : n >= 1, that share every layer (tensor parallel).
     prompt_tokens : P >= 0, of each request; read once, in the same steps.
-    output_tokens : L > 0, tokens generated for each reading of a prompt; inf leaves reading out.
+    output_tokens : L >= 1, tokens generated for each reading of a prompt; inf leaves reading out.
 
     Notes
     -----
     Reading prompts adds P / L tokens for each generated one, the mean over the steps of a server
-    that is never idle.
+    that is never idle. Requests that end at random leave a share ``1 - exp(-B / L)`` of the steps
+    with a prompt to read. The cache is divided over ``min(n, cache_shards)`` accelerators.
 
     >>> llama = ModelShape(70.55e9, 70.55e9, 0, 1, 1, 80, 8192, 8192, 163840, 2, 2)
     >>> h100 = Device(989e12, 3.35e12, 80e9, 450e9, 700)
@@ -222,25 +235,24 @@ def decode_step(
     >>> f"{1e3 * step.seconds:.2f} ms"    # (141.1 GB + 0.5 GB) / (2 * 3.35 TB/s)
     '21.13 ms'
     """
-    b = interval("sequences", sequences, 0, LARGEST, bounds="(]")
+    b = interval("sequences", sequences, 1.0 / LARGEST, LARGEST)
     s = interval("context_tokens", context_tokens, 0, LARGEST)
     n = interval("accelerators", accelerators, 1, LARGEST)
     p = interval("prompt_tokens", prompt_tokens, 0, LARGEST)
-    read = b * p / interval("output_tokens", output_tokens, 0, np.inf, bounds="(]")
+    length = interval("output_tokens", output_tokens, 1, np.inf)
+    read = b * p / length
 
-    moved = shape.touched_weight_bytes(b + read) + b * shape.cached_bytes(s)
-    moved = moved + b * _state_bytes(shape)
-    ideal_memory = moved / n / device.bandwidth_bytes_per_s
-    decoded = b * shape.token_flop(s) / n / device.flop_per_s
-    prefilled = read * shape.token_flop(p / 2.0) / n / device.flop_per_s
-    memory = ideal_memory / efficiency.memory
-    compute = decoded / efficiency.compute + prefilled / efficiency.prefill
+    weights = shape.touched_weight_bytes(b + read) + 2.0 * b * shape.state_bytes
+    weights = weights / n / device.bandwidth_bytes_per_s
+    cache = b * shape.kv_bytes(s) / _shards(shape, n) / device.bandwidth_bytes_per_s
+    flop = b * shape.token_flop(s) + read * shape.token_flop(p / 2.0)
+    ideal_compute = flop / n / device.flop_per_s
+    memory = weights / efficiency.memory + cache / efficiency.cache
+    compute = ideal_compute / efficiency.compute
     communication = _allreduce_seconds(shape, device, efficiency, b + read, n)
-    overhead = (
-        _layer_seconds(shape, efficiency)
-        + efficiency.step_seconds
-        + b * _array(efficiency.sequence_seconds)
-    )
+    reading = np.where(p > 0.0, -np.expm1(-b / length), 0.0)
+    overhead = _layer_seconds(shape, efficiency, reading)
+    overhead = overhead + b * _array(efficiency.sequence_seconds)
     seconds = np.maximum(memory, compute) + communication + overhead
     return DecodeStep(
         *np.broadcast_arrays(
@@ -249,8 +261,8 @@ def decode_step(
             compute,
             communication,
             overhead,
-            ideal_memory / seconds,
-            (decoded + prefilled) / seconds,
+            (weights + cache) / seconds,
+            ideal_compute / seconds,
         )
     )
 
@@ -263,7 +275,7 @@ def prefill_seconds(
     prompt_tokens: ArrayLike,
     accelerators: ArrayLike = 1,
 ) -> FloatArray:
-    """Time to read one prompt alone: ``(2 N_a P + 2 layers width P^2) / (n F eta_p)`` or more.
+    """Time to read one prompt alone: ``(2 N_a P + 2 layers width P^2) / (n F eta_c)`` or more.
 
     More where reading the weights takes longer, and by communication and overhead.
 
@@ -277,13 +289,15 @@ def prefill_seconds(
     >>> f"{prefill_seconds(llama, h100, prompt_tokens=4000, accelerators=8):.4f}"
     '0.0740'
     """
-    p = interval("prompt_tokens", prompt_tokens, 0, LARGEST, bounds="(]")
+    p = interval("prompt_tokens", prompt_tokens, 1.0 / LARGEST, LARGEST)
     n = interval("accelerators", accelerators, 1, LARGEST)
-    moved = shape.touched_weight_bytes(p) + shape.cached_bytes(p)
-    memory = moved / n / device.bandwidth_bytes_per_s / efficiency.memory
-    compute = p * shape.token_flop(p / 2.0) / n / device.flop_per_s / efficiency.prefill
+    weights = (shape.touched_weight_bytes(p) + shape.state_bytes) / n
+    cache = shape.kv_bytes(p) / _shards(shape, n)
+    memory = weights / efficiency.memory + cache / efficiency.cache
+    memory = memory / device.bandwidth_bytes_per_s
+    compute = p * shape.token_flop(p / 2.0) / n / device.flop_per_s / efficiency.compute
     communication = _allreduce_seconds(shape, device, efficiency, p, n)
-    overhead = _layer_seconds(shape, efficiency) + efficiency.step_seconds
+    overhead = _layer_seconds(shape, efficiency, 1.0)
     return np.asarray(np.maximum(memory, compute) + communication + overhead)[()]
 
 
@@ -297,7 +311,8 @@ def sequences_that_fit(
 ) -> FloatArray:
     """Sequences whose caches fit beside the weights, whole or not; 0 where the weights do not fit.
 
-    ``(u n M - W - n reserve) / cache``; infinite for a model that caches nothing.
+    ``(u n M - W - n reserve) / cache``, a cache counting n times for the share of it that every
+    accelerator holds alike; infinite for a model that caches nothing.
 
     Parameters
     ----------
@@ -312,9 +327,9 @@ def sequences_that_fit(
     """
     n = interval("accelerators", accelerators, 1, LARGEST)
     tokens = interval("cached_tokens", cached_tokens, 0, LARGEST)
-    each = _array(efficiency.usable_memory) * device.memory_bytes - efficiency.reserve_bytes
-    free = np.maximum(n * each - shape.weight_bytes, 0.0)
-    cache = shape.cached_bytes(tokens)
+    usable = _array(efficiency.usable_memory) * device.memory_bytes - efficiency.reserve_bytes
+    free = np.maximum(usable - shape.weight_bytes / n, 0.0)
+    cache = shape.kv_bytes(tokens) / _shards(shape, n) + shape.state_bytes / n
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(free > 0.0, free / cache, 0.0))[()]
 
@@ -323,14 +338,18 @@ def _array(value: ArrayLike) -> FloatArray:
     return np.asarray(value, dtype=np.float64)
 
 
-def _state_bytes(shape: ModelShape) -> FloatArray:
-    """Recurrent state as it is written back."""
-    return _array(shape.state_elements_per_sequence) * shape.bytes_per_kv_element
+def _shards(shape: ModelShape, accelerators: FloatArray) -> FloatArray:
+    """Accelerators that share a cache, the others repeat it."""
+    return np.minimum(accelerators, np.maximum(_array(shape.cache_shards), 1.0))
 
 
-def _layer_seconds(shape: ModelShape, efficiency: Efficiency) -> FloatArray:
+def _layer_seconds(
+    shape: ModelShape, efficiency: Efficiency, reading: FloatArray | float
+) -> FloatArray:
+    """Starting all layers, a share `reading` of the time with a prompt among the tokens."""
     routed = np.where(_array(shape.routed_parameters) > 0.0, efficiency.expert_layer_seconds, 0.0)
-    return _array(shape.layers) * (efficiency.layer_seconds + routed)
+    each = efficiency.layer_seconds + routed + efficiency.prompt_layer_seconds * reading
+    return _array(shape.layers) * each
 
 
 def _allreduce_seconds(

@@ -323,6 +323,7 @@ class DenseShapes:
             kv_elements_per_token=self.kv_elements_per_token,
             bytes_per_weight=bytes_per_weight,
             bytes_per_kv_element=bytes_per_kv_element,
+            cache_shards=self.kv_heads,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.laws.shapes import (
@@ -23,12 +23,30 @@ from ds3opt.schema.quantities import (
     Section,
     Tokens,
 )
+from ds3opt.units import format_quantity
 
 StoredPrecision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4", "mxfp4"]
 """Number formats of weights and of cached keys and values."""
 
+
+def _is_whole(value: float) -> float:
+    if not value.is_integer():
+        raise ValueError(f"a whole number is expected, not {value:g}")
+    return value
+
+
+Whole = Annotated[Count, AfterValidator(_is_whole)]
+"""A whole number of things, 1 or more."""
+WholeOrZero = Annotated[NonNegative, AfterValidator(_is_whole)]
+
 _ROUNDED = 0.02
 """Published totals agree with each other to their second digit or so."""
+_NARROWEST, _WIDEST = 1 / 8, 8.0
+"""Heads together over the width: 0.76 in Gemma 3 27B, 2 in Qwen3 235B, 2.9 in DeepSeek-V3."""
+
+
+def _shown(parameters: float) -> str:
+    return format_quantity(parameters, "parameters", 4).removesuffix(" parameters")
 
 
 def bytes_per_element(precision: StoredPrecision) -> float:
@@ -36,19 +54,28 @@ def bytes_per_element(precision: StoredPrecision) -> float:
     return BYTES_PER_ELEMENT[precision]
 
 
+class _ContradictionError(ValueError):
+    """Figures that contradict each other, with the one to look at first."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        self.message, self.hint = message, hint
+        self.path = tuple(key.split("."))
+        super().__init__(f"{message}; {hint}" if hint else message)
+
+
 class LatentAttention(Section):
     """Multi-head latent attention: one compressed vector is cached for all heads."""
 
-    rank: Count
+    rank: Whole
     """Width of the compressed keys and values (`kv_lora_rank`)."""
-    rope_width: NonNegative = 0.0
+    rope_width: WholeOrZero = 0.0
     """Width of the key with positions that is cached beside them (`qk_rope_head_dim`)."""
 
 
 class WindowedLayers(Section):
     """Layers that attend to the last tokens only."""
 
-    layers: Count
+    layers: Whole
     """How many of the layers with attention."""
     window_tokens: Tokens
     """How far back they attend."""
@@ -73,33 +100,33 @@ class ModelShapeSpec(Section):
     """Parameters that one token passes, embeddings included; left out: all but idle experts."""
     routed_parameters: ParametersOrZero | None = None
     """Parameters in routed experts; left out: those that explain the active ones."""
-    experts: Count = 1.0
+    experts: Whole = 1.0
     """Routed experts of a layer; 1 if dense."""
-    active_experts: Count = 1.0
+    active_experts: Whole = 1.0
     """Routed experts that one token uses."""
-    layers: Count
+    layers: Whole
     """Layers of the stack."""
-    width: Count
+    width: Whole
     """Width of the residual stream (`hidden_size`)."""
-    heads: Count
+    heads: Whole
     """Attention heads for queries."""
     head_width: Count | None = None
     """Width of a head; left out: width / heads."""
-    kv_heads: Count | None = None
+    kv_heads: Whole | None = None
     """Heads for keys and values; left out: one for every head."""
     latent: LatentAttention | None = None
     """Multi-head latent attention, in place of kv_heads."""
-    attention_layers: NonNegative | None = None
+    attention_layers: WholeOrZero | None = None
     """Layers with attention, where others have a state space instead; left out: all."""
     windowed: WindowedLayers | None = None
     """Layers with attention that see a window only."""
-    state_elements: NonNegative = 0.0
+    state_elements: WholeOrZero = 0.0
     """Elements of recurrent state (Mamba) that a sequence keeps, over all layers."""
     state_precision: StoredPrecision | None = None
     """Number format of the recurrent state; left out: that of the KV cache."""
     routed_precision: StoredPrecision | None = None
     """Number format in which routed experts are published, where it is finer than the rest's."""
-    vocabulary: Count | None = None
+    vocabulary: Whole | None = None
     """Tokens of the vocabulary."""
     tied_embeddings: StrictBool | None = None
     """Whether the output layer shares the table of the token embedding."""
@@ -109,71 +136,93 @@ class ModelShapeSpec(Section):
     @model_validator(mode="after")
     def _attention_adds_up(self) -> ModelShapeSpec:
         if self.latent is not None and self.kv_heads is not None:
-            raise ValueError("give either kv_heads or latent: latent attention has no KV heads")
+            raise _ContradictionError(
+                "kv_heads", "latent attention has no kv_heads", "give one of the two"
+            )
         if self.head_width is None and self.width % self.heads:
-            raise ValueError(
-                f"width {self.width:g} is no multiple of {self.heads:g} heads; give head_width"
+            raise _ContradictionError(
+                "heads",
+                f"the width {self.width:g} is no multiple of {self.heads:g} heads",
+                "give head_width",
             )
-        across = self.heads * self._head_width / self.width
-        if not 1 / 8 <= across <= 8:
-            raise ValueError(
-                f"heads x head_width is {self.heads * self._head_width:g}, "
-                f"{across:.3g} times the width {self.width:g}; between 1/8 and 8 is plausible"
+        together = self.heads * self._head_width
+        if not _NARROWEST <= together / self.width <= _WIDEST:
+            raise _ContradictionError(
+                "heads" if self.head_width is None else "head_width",
+                f"heads x head_width is {together:g}, beside a width of {self.width:g}",
+                f"from {_NARROWEST:g} to {_WIDEST:g} times the width is plausible",
             )
-        if self.kv_heads is not None and (self.kv_heads > self.heads or self.heads % self.kv_heads):
-            raise ValueError(
-                f"{self.heads:g} heads cannot share {self.kv_heads:g} kv_heads evenly; "
-                "kv_heads must divide heads"
+        kv_heads = self.heads if self.kv_heads is None else self.kv_heads
+        if self.heads % kv_heads:
+            raise _ContradictionError(
+                "kv_heads",
+                f"{self.heads:g} heads cannot share {kv_heads:g} kv_heads evenly",
+                "kv_heads divides heads",
             )
         if self._attention_layers > self.layers:
-            raise ValueError(
-                f"attention_layers {self._attention_layers:g} is above layers {self.layers:g}"
+            raise _ContradictionError(
+                "attention_layers",
+                f"{self._attention_layers:g} layers with attention are more than "
+                f"the {self.layers:g} layers",
             )
         if self.windowed is not None and self.windowed.layers > self._attention_layers:
-            raise ValueError(
-                f"windowed.layers {self.windowed.layers:g} is above the "
-                f"{self._attention_layers:g} layers with attention"
+            raise _ContradictionError(
+                "windowed.layers",
+                f"{self.windowed.layers:g} windowed layers are more than "
+                f"the {self._attention_layers:g} layers with attention",
             )
         return self
 
     @model_validator(mode="after")
     def _experts_add_up(self) -> ModelShapeSpec:
         total, active, routed = self.parameters, self.active_parameters, self.routed_parameters
-        if active is not None and active > total:
-            raise ValueError(f"active_parameters {active:.4g} is above parameters {total:.4g}")
-        if routed is not None and routed > total:
-            raise ValueError(f"routed_parameters {routed:.4g} is above parameters {total:.4g}")
+        for key, part in (("active_parameters", active), ("routed_parameters", routed)):
+            if part is not None and part > total:
+                raise _ContradictionError(
+                    key, f"{_shown(part)} is above the parameters, {_shown(total)}"
+                )
         if self.active_experts > self.experts:
-            raise ValueError(
-                f"active_experts {self.active_experts:g} is above experts {self.experts:g}"
+            raise _ContradictionError(
+                "active_experts",
+                f"{self.active_experts:g} is above the {self.experts:g} experts of a layer",
             )
         if self.experts == self.active_experts:
             if active is not None and active < total * (1.0 - _ROUNDED):
-                raise ValueError(
-                    "active_parameters is below parameters, so the model has idle experts: "
-                    "give experts and active_experts"
+                raise _ContradictionError(
+                    "active_parameters",
+                    f"{_shown(active)} is below the parameters, {_shown(total)}, "
+                    "though no expert is idle",
+                    "give experts and active_experts",
                 )
-            return self
-        if active is None and routed is None:
-            raise ValueError("a model with experts needs active_parameters or routed_parameters")
-        if active is None:
-            return self
-        share = float(routed_parameters(total, active, self.experts, self.active_experts))
-        if routed is None and share > total * (1.0 + _ROUNDED):
-            least = total * self.active_experts / self.experts
-            raise ValueError(
-                f"active_parameters {active:.4g} is too few: {self.active_experts:g} of "
-                f"{self.experts:g} experts alone are {least:.4g} of {total:.4g}"
+        elif active is None and routed is None:
+            raise _ContradictionError(
+                "experts", "a model with idle experts needs active_parameters or routed_parameters"
             )
-        if routed is not None:
-            follows = float(active_parameters(total, routed, self.experts, self.active_experts))
-            if abs(follows - active) > _ROUNDED * total:
-                raise ValueError(
-                    f"routed_parameters {routed:.4g} with {self.active_experts:g} of "
-                    f"{self.experts:g} experts leave {follows:.4g} active, "
-                    f"not active_parameters {active:.4g}"
-                )
+        elif active is not None:
+            self._routing_adds_up(active)
         return self
+
+    def _routing_adds_up(self, active: float) -> None:
+        total, used = self.parameters, f"{self.active_experts:g} of {self.experts:g} experts"
+        if self.routed_parameters is None:
+            least = total * self.active_experts / self.experts
+            if active < least * (1.0 - _ROUNDED):
+                raise _ContradictionError(
+                    "active_parameters",
+                    f"{_shown(active)} is too few: {used} alone would be {_shown(least)} "
+                    f"if all {_shown(total)} parameters were routed",
+                )
+            return
+        follows = float(
+            active_parameters(total, self.routed_parameters, self.experts, self.active_experts)
+        )
+        if abs(follows - active) > _ROUNDED * total:
+            raise _ContradictionError(
+                "active_parameters",
+                f"{_shown(active)} contradicts routed_parameters "
+                f"{_shown(self.routed_parameters)}: with {used}, {_shown(follows)} are active",
+                "leave one of the two out",
+            )
 
     @property
     def _head_width(self) -> float:
@@ -220,8 +269,9 @@ class ModelShapeSpec(Section):
         """
         windowed = 0.0 if self.windowed is None else self.windowed.layers
         full = self._attention_layers - windowed
+        shards = 1.0  # every accelerator of a group keeps the whole latent
         if self.latent is None:
-            kv_heads = self.heads if self.kv_heads is None else self.kv_heads
+            kv_heads = shards = self.heads if self.kv_heads is None else self.kv_heads
             cached = float(kv_elements_per_token(1, kv_heads, self._head_width))
             across = self.heads * self._head_width
         else:
@@ -253,4 +303,5 @@ class ModelShapeSpec(Section):
             windowed_attention_width=across * windowed / self.layers,
             window_tokens=0.0 if self.windowed is None else self.windowed.window_tokens,
             state_elements_per_sequence=self.state_elements * state_bytes / kv_bytes,
+            cache_shards=shards,
         )

@@ -249,6 +249,9 @@ COMMANDS = {
     "scenarios show": "NAME",
     "laws list": "",
     "laws show": "NAME",
+    "hardware list": "",
+    "hardware show": "NAME",
+    "hardware lint": "[FILE...]",
     "schema": "",
     "new": "",
 }
@@ -271,7 +274,8 @@ def test_help_names_arguments_describes_options_and_gives_an_example(
 def test_commands_are_listed_in_the_order_of_use(run) -> None:
     listed = run("--help").stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "solve", "pareto", "evaluate", "check", "diff", "scenarios", "laws", "schema", "new",
+        "solve", "pareto", "evaluate", "check", "diff", "scenarios", "laws", "hardware", "schema",
+        "new",
     ]  # fmt: skip
 
 
