@@ -23,6 +23,24 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
+class Placement:
+    """What a task is served on, and what that takes."""
+
+    accelerators: int
+    """Of a replica; 0 where somebody else serves the model."""
+    sequences: int
+    """Traces that the replica works on at once."""
+    latency_seconds: float | None
+    """Longest time of a request, waiting included; None where unknown."""
+    max_latency_seconds: float | None
+    """What the class allows."""
+    accelerator_hours: float
+    """Of all tasks that the row stands for, idle time included."""
+    energy_joules: float | None
+    """Of the site; None where the accelerator's power is unknown."""
+
+
+@dataclass(frozen=True)
 class TaskAllocation:
     """What one task does, or one part of its requests where they are split between two policies."""
 
@@ -51,6 +69,27 @@ class TaskAllocation:
     """Token budgets of the same policy that keep the answer within the gap, others unchanged."""
     alternatives: tuple[str, ...] = ()
     """Other policies that keep the answer within the gap, in words."""
+    model: str | None = None
+    """The existing model that serves it; None for the one that is trained."""
+    way: str | None = None
+    """How an existing model answers, where it was measured as a whole and has no policy."""
+    period: str | None = None
+    """Part of the day in which it is served, where there are several."""
+    placement: Placement | None = None
+    """What it is served on; None without hardware."""
+
+    @property
+    def attempted(self) -> bool:
+        """Whether the row gets any inference compute."""
+        return self.policy is not None or self.way is not None
+
+    @property
+    def words(self) -> str:
+        """What serves the row, as a planner would say it."""
+        how = self.policy.words() if self.policy is not None else self.way
+        if how is None:
+            return "not attempted"
+        return how if self.model is None else f"{self.model}: {how}"
 
 
 @dataclass(frozen=True)
@@ -97,8 +136,56 @@ class LimitUse:
     unit: str
     kind: str = "at most"
     """at most, or at least."""
+    shadow_price: float | None = None
+    """Change of the objective for each unit of the limit, at the margin; None if unknown."""
     relative_cost_per_point: float | None = None
     """For a required accuracy: relative change of the minimised resource per accuracy point."""
+
+
+@dataclass(frozen=True)
+class ResourceUse:
+    """What the answer takes of one resource."""
+
+    name: str
+    """energy, cost, carbon or accelerator_hours."""
+    training: float
+    inference: float
+
+    @property
+    def total(self) -> float:
+        """Training and inference together."""
+        return self.training + self.inference
+
+
+@dataclass(frozen=True)
+class ServingPeriod:
+    """Serving in one part of the day."""
+
+    name: str
+    hours: float
+    """Of every day."""
+    accelerators: float | None
+    """Held on average; None where the scenario has no horizon."""
+    power_watts: float | None
+    """Of the site on average."""
+    share_of_tasks: float
+    share_of_training: float
+    """Part of the training that is placed in it."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The training run on its accelerators."""
+
+    accelerators: float | None
+    """At a time; None where the scenario does not limit them."""
+    seconds: float | None
+    """From start to end."""
+    accelerator_hours: float
+    power_watts: float | None
+    """Of the site while it trains."""
+    utilisation: float
+    goodput: float
 
 
 @dataclass(frozen=True)
@@ -180,6 +267,12 @@ class Solution:
     tasks: tuple[TaskAllocation, ...] = ()
     classes: tuple[ClassOutcome, ...] = ()
     limits: tuple[LimitUse, ...] = ()
+    resources: tuple[ResourceUse, ...] = ()
+    """What hardware makes of the work, as far as figures are known."""
+    training_plan: TrainingPlan | None = None
+    periods: tuple[ServingPeriod, ...] = ()
+    scope: str | None = None
+    """Over which models and token budgets the certificate holds; None for all."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Ranges of parameters, training_tokens, tokens_per_parameter within the gap."""
     baselines: tuple[Baseline, ...] = ()

@@ -210,7 +210,8 @@ def test_the_programme_with_two_limits_and_requirements(seed: int) -> None:
     ceiling = np.zeros(weight.size)
     np.maximum.at(ceiling, owner, gain)
     least = np.where(np.arange(weight.size) == 1, 0.3 * weight * ceiling, 0.0)
-    found = best_mix(owner, gain, np.ones(owner.size), weight[owner], costs, budgets, owner, least)
+    usage = np.stack([*(weight[owner] * costs), -weight[owner] * gain * (owner == 1)], axis=1)
+    found = best_mix(owner, weight[owner] * gain, usage, np.append(budgets, -least[1]))
     one = (owner == np.arange(weight.size)[:, None]).astype(float)
     rows = [*one, *(weight[owner] * costs), -one[1] * weight[owner] * gain]
     solved = linprog(

@@ -147,11 +147,9 @@ def test_the_mix_of_twelve_policies(shared: Shared) -> None:
         assert found.used <= budget
         assert found.price == pytest.approx(expected["price"], rel=0.02)
         points = envelope(owner, cost, gain)
-        programme = best_mix(
-            owner[points], gain[points], np.ones(points.size), weight[owner[points]],
-            cost[None, points], np.array([budget]), np.zeros(points.size, dtype=np.intp),
-            np.zeros(1),
-        )  # fmt: skip
+        of = owner[points]
+        usage = (weight[of] * cost[points])[:, None]
+        programme = best_mix(of, weight[of] * gain[points], usage, np.array([budget]))
         assert programme is not None
         # the programme keeps a part in 1e9 back from its limit
         assert programme.value == pytest.approx(found.value, abs=1e-8)

@@ -93,6 +93,12 @@ class Ledger:
         rows = np.array([row.training for row in fleet.rows]).reshape(self.rows, -1)
         return rows / self.limits[:, None], fleet.objective_training / self.scale
 
+    def room_before_training(self, cells: int) -> FloatArray:
+        """Room of every limit where nothing is trained, (cell, limit)."""
+        room = np.ones((cells, self.size))
+        room[:, self.rows :] = -1.0
+        return room
+
     def offers(
         self,
         options: Options,
@@ -134,8 +140,7 @@ class Ledger:
             member = np.zeros(len(tasks), bool)
             member[group] = True
             usage[:, self.rows + number] = -np.where(member[task], success, 0.0) / self.least[number]
-        room = np.ones((cells, self.size))
-        room[:, self.rows :] = -1.0
+        room = self.room_before_training(cells)
         charges, cost = self.training_charges()
         owner = cell * self.weight.size + task
         worth = worth / self.scale

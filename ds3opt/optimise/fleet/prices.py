@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-_SMOOTHING = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+_SMOOTHING = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 """Temperatures of the log-sum-exp, in worth per task, from coarse to fine."""
 _BARRIER = 0.02
 """Weight of the barrier over the temperature."""
@@ -87,7 +87,7 @@ def good_prices(
     start: FloatArray,
     *,
     coarsest: float = _SMOOTHING[0],
-    finest: float = _SMOOTHING[-1],
+    finest: float = 1e-4,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Prices with a nearly least bound, and a mix of offers that keeps the limits.
 
@@ -109,7 +109,7 @@ def good_prices(
         if not finest * (1 - 1e-9) <= temperature <= coarsest * (1 + 1e-9):
             continue
         price = path.descend(price, temperature)
-    amount = path.amounts(price, max(finest, _SMOOTHING[-1]))
+    amount = path.amounts(price, finest)
     amount = path.within_room(amount)
     used = path.used(amount)
     keeps = np.all(used <= offers.room + 1e-12 * np.abs(offers.room), axis=1)

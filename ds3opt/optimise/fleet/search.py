@@ -172,25 +172,25 @@ class FleetSearch:
         loss: FloatArray,
         start: FloatArray | None = None,
         *,
-        coarse: bool = False,
+        menu: IntArray | None = None,
+        coarsest: float = np.inf,
         finest: float = 1e-4,
-        warm: bool = False,
     ) -> list[Plan]:
-        """The best plan at each pair of shape and loss, to the accuracy of its prices."""
+        """The best plan at each pair of shape and loss, to the accuracy of its prices.
+
+        Parameters
+        ----------
+        start : (pair, limit) prices to begin from.
+        menu : options that are looked at, all where none are given.
+        coarsest, finest : temperatures of the search for prices.
+        """
         found: list[Plan] = []
-        menu = self.coarse if coarse else self.every
+        menu = self.every if menu is None else menu
+        first = np.full((shape.size, ledger.size), _FIRST_PRICE) if start is None else start
         per_block = max(1, _CHUNK // max(menu.size, 1))
         for begin in range(0, shape.size, per_block):
             part = slice(begin, begin + per_block)
-            found += self._plans(
-                ledger,
-                shape[part],
-                loss[part],
-                None if start is None else start[part],
-                menu,
-                finest,
-                3e-3 if warm else np.inf,
-            )
+            found += self._plans(ledger, shape[part], loss[part], first[part], menu, coarsest, finest)
         return found
 
     def _plans(
@@ -198,25 +198,24 @@ class FleetSearch:
         ledger: Ledger,
         shape: IntArray,
         loss: FloatArray,
-        start: FloatArray | None,
+        start: FloatArray,
         menu: IntArray,
-        finest: float,
         coarsest: float,
+        finest: float,
     ) -> list[Plan]:
         count = shape.size
-        spent = self._spent(ledger, shape, loss)
+        spent = self.spent(ledger, shape, loss)
         option = np.tile(menu, count)
         cell = np.repeat(np.arange(count), menu.size)
         offers, _, extra = self._offers(ledger, shape, shape, loss, spent, option, cell)
-        first = np.full((count, ledger.size), _FIRST_PRICE) if start is None else start
         possible = np.isfinite(spent) & np.all(offers.room[:, : ledger.rows] > 0.0, axis=1)
-        price, _, value = good_prices(offers, first, coarsest=coarsest, finest=finest)
+        price, _, value = good_prices(offers, start, coarsest=coarsest, finest=finest)
         value = np.where(possible, value + extra, -np.inf)
         return [
             Plan(float(value[i]), int(shape[i]), float(loss[i]), price[i]) for i in range(count)
         ]
 
-    def _spent(self, ledger: Ledger, shape: IntArray, loss: FloatArray) -> FloatArray:
+    def spent(self, ledger: Ledger, shape: IntArray, loss: FloatArray) -> FloatArray:
         """Training FLOP of pairs of shape and loss; 0 where no model is trained."""
         if self.fleet.models is None:
             return np.zeros(shape.size)
@@ -244,7 +243,7 @@ class FleetSearch:
         """A good plan: a coarse look at everything, then closer ones around the best."""
         best = Plan()
         if self.without.size or self.fleet.models is None:
-            best = _better(
+            best = better(
                 best, self.plans(ledger, np.array([-1]), np.array([np.nan]))
             )
         if self.fleet.models is None:
@@ -255,8 +254,8 @@ class FleetSearch:
             return best
         picks = np.unique(np.round(np.linspace(0, able.size - 1, _SCAN_SHAPES)).astype(int))
         shape, loss = self._grid(able[picks], lowest, highest, np.linspace(0.02, 0.98, _SCAN_LOSSES))
-        found = self.plans(ledger, shape, loss, coarse=True, finest=1e-3)
-        rough = _better(Plan(), found)
+        found = self.plans(ledger, shape, loss, menu=self.coarse, finest=1e-3)
+        rough = better(Plan(), found)
         if not np.isfinite(rough.value):
             return best
         stride = max(1, int(np.max(np.diff(able[picks]), initial=1)))
@@ -273,11 +272,17 @@ class FleetSearch:
             fine = stride == 1
             start = np.tile(np.maximum(rough.price, 1e-4), (shape.size, 1))
             found = self.plans(
-                ledger, shape, loss, start, coarse=not fine, finest=1e-4 if fine else 1e-3, warm=True
+                ledger,
+                shape,
+                loss,
+                start,
+                menu=self.every if fine else self.coarse,
+                coarsest=3e-3,
+                finest=1e-4 if fine else 1e-3,
             )
             if fine:
-                best = _better(best, found)
-            rough = _better(rough, found) if not fine else _better(Plan(), found)
+                best = better(best, found)
+            rough = better(rough, found) if not fine else better(Plan(), found)
             if not np.isfinite(rough.value):
                 break
             place = self._place(rough, lowest, highest)
@@ -323,7 +328,7 @@ class FleetSearch:
             if len(cells) == 0:
                 break
             cells, found = self._tuned(ledger, cells, best, gap)
-            best = _better(best, found)
+            best = better(best, found)
             done = (cells.upper <= best.value + gap) | (cells.depth > _DEEPEST)
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
             cells = self._halved(ledger, cells.take(np.flatnonzero(~done)), gap)
@@ -477,7 +482,9 @@ class FleetSearch:
         fresh = self._examined(ledger, self._restarted(chosen, price))
         alone = np.flatnonzero((chosen.low == chosen.high) & np.isfinite(value))
         top = alone[np.argsort(-value[alone], kind="stable")][:2]
-        plans = self.plans(ledger, chosen.low[top], chosen.loss_high[top], price[top], warm=True)
+        plans = self.plans(
+            ledger, chosen.low[top], chosen.loss_high[top], price[top], coarsest=3e-3
+        )
         old = np.setdiff1d(np.arange(len(cells)), worst)
         return Cells.joined([cells.take(old), fresh]), plans
 
@@ -545,7 +552,8 @@ class FleetSearch:
         return Cells.joined([first, second.take(np.flatnonzero(split))])
 
 
-def _better(best: Plan, found: list[Plan]) -> Plan:
+def better(best: Plan, found: list[Plan]) -> Plan:
+    """The best of several plans, the first of equals."""
     return max([best, *found], key=lambda plan: plan.value)
 
 
