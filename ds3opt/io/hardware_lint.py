@@ -11,7 +11,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ds3opt.io.accelerators import accelerator_files, load_sheet, read_sheet, sheet_problems
+from ds3opt.io.accelerators import (
+    accelerator_files,
+    load_sheet,
+    normal_name,
+    read_sheet,
+    sheet_problems,
+)
 from ds3opt.io.hardware_figures import PRICES, RATES, Figure, Figures, Finding, read_figures, shown
 from ds3opt.io.hardware_names import memory_in, same_model
 from ds3opt.io.hardware_ratios import BOTH_WAYS, CPU_MEMORY, SPARSE, SUPERCHIP, ratio_findings
@@ -157,8 +163,11 @@ def _against_catalogue(source: YamlSource, figures: Figures, known: Catalogue) -
     alike = [stem for stem in known if same_model(names, stem)]
     if not alike:
         return
+    exact = normal_name(file.stem)
+    alike = [exact] if exact in alike else alike
     stem = min(alike, key=lambda stem: _distance(figures, known[stem][1]))
-    skipped = {"memory_bytes", "bandwidth_bytes_per_s"} if _another_size(figures, names) else set()
+    version = _another_version(figures, known[stem][1], names)
+    skipped = {"memory_bytes", "bandwidth_bytes_per_s"} if version else set()
     for field, expected in known[stem][1].figures().items():
         figure = figures.get(field)
         if figure is None or figure.unusual or field not in COMPARED or field in skipped:
@@ -171,11 +180,12 @@ def _against_catalogue(source: YamlSource, figures: Figures, known: Catalogue) -
             yield figure.finding("catalogue", f"{figure.shown} is {times} {there}{suspicion}")
 
 
-def _another_size(figures: Figures, names: list[str]) -> bool:
-    """Whether the name itself says how much memory there is: a version of its own."""
+def _another_version(figures: Figures, sheet: AcceleratorSheet, names: list[str]) -> bool:
+    """Whether the name itself says that there is another memory than the catalogue knows."""
     memory = figures.get("memory_bytes")
-    sizes = {size for name in names for size in memory_in(name)}
-    return memory is not None and any(_near(memory.value, size, CLOSE) for size in sizes)
+    if memory is None or _near(memory.value, sheet.memory_bytes.value, CLOSE):
+        return False
+    return any(_near(memory.value, size, CLOSE) for name in names for size in memory_in(name))
 
 
 def _distance(figures: Figures, sheet: AcceleratorSheet) -> float:
