@@ -31,7 +31,7 @@ from ds3opt.fit.serving import (
 )
 from ds3opt.fit.training import TrainingRuns, fit_training, held_out_training
 from ds3opt.laws.training_run import model_flop_utilisation
-from ds3opt.schema.calibration import Calibration
+from ds3opt.schema.calibration import Calibration, ServingConstants
 
 FAMILIES = {"h100-sxm": "h100", "b200-sxm": "b200"}
 """Accelerators that were measured, and the calibration that each gives its name to."""
@@ -44,8 +44,8 @@ NAMES = {
 NOTES = {
     "h100": "Measured on H100 SXM only.",
     "b200": (
-        "Measured on HGX B200 only; software was younger, and the host held up some of the runs. "
-        "Training was not measured: utilisations are those of the default set."
+        "Measured on HGX B200 only, where the host held up some of the runs. Training was not "
+        "measured: utilisations are those of Hopper, as shares of Blackwell's peak."
     ),
     "a100": "Training was measured; for serving these are the constants of the default set.",
     "default": (
@@ -53,6 +53,8 @@ NOTES = {
         "of an accelerator that the fit never saw."
     ),
 }
+TRAINING_OF = {"b200": "h100"}
+"""Calibrations without measured training, and whose utilisation they take."""
 SOURCE = (
     "ML.ENERGY leaderboard v3, github.com/ml-energy/leaderboard, public/data (vLLM); prompts "
     "assumed: 200 tokens in chat, 300 in GPQA, 1500 in code completion"
@@ -136,7 +138,7 @@ def main(serving_csv: str, training_csv: str, folder: str = "hardware/calibratio
                 part: _digits(constants[f"{part}_power"]) for part in ("base", "memory", "compute")
             },
             "capacity": CAPACITY,
-            "training": learnt.get(name, learnt["default"]),
+            "training": learnt.get(TRAINING_OF.get(name, name), learnt["default"]),
             "measured": _plain(measured),
             "held_out": _plain(held),
         }
@@ -152,14 +154,16 @@ def main(serving_csv: str, training_csv: str, folder: str = "hardware/calibratio
 
 
 def _serving(constants: dict[str, float]) -> dict[str, Any]:
-    plain = {k: _digits(v) for k, v in constants.items() if not k.endswith("_power")}
+    plain: dict[str, Any] = {
+        k: _digits(v) for k, v in constants.items() if not k.endswith("_power")
+    }
     eight_bit = plain.pop(EIGHT_BIT_EXPERTS)
     sixteen_bit = plain.pop("expert_layer_seconds")
-    return {
-        **plain,
+    plain |= {
         "compute": COMPUTE,
         "expert_layer_seconds": {"sixteen_bit": sixteen_bit, "eight_bit": eight_bit},
     }
+    return {name: plain[name] for name in ServingConstants.model_fields if name in plain}
 
 
 def _training(runs: TrainingRuns) -> dict[str, dict[str, Any]]:
