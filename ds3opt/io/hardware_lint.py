@@ -6,11 +6,13 @@ import datetime
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from ds3opt.errors import Ds3optError
 from ds3opt.io.accelerators import (
     accelerator_files,
     load_sheet,
@@ -18,6 +20,7 @@ from ds3opt.io.accelerators import (
     read_sheet,
     sheet_problems,
 )
+from ds3opt.io.calibration import load_calibration
 from ds3opt.io.hardware_figures import PRICES, RATES, Figure, Figures, Finding, read_figures, shown
 from ds3opt.io.hardware_names import memory_in, same_model
 from ds3opt.io.hardware_ratios import BOTH_WAYS, CPU_MEMORY, SPARSE, SUPERCHIP, ratio_findings
@@ -64,7 +67,12 @@ def lint_sheet(path: str | Path, *, today: datetime.date) -> list[Finding]:
     wrong = {finding.problem.path for finding in certain}
     ratios = [f for f, pair in ratio_findings(figures) if not wrong & {p.field for p in pair}]
     ranges = [f for f in _range(figures, known) if f.problem.path not in wrong]
-    rest = [*_schema(source), *_dates(figures, today), *_price_order(figures)]
+    rest = [
+        *_schema(source),
+        *_calibration(source),
+        *_dates(figures, today),
+        *_price_order(figures),
+    ]
     return sorted([*certain, *ratios, *ranges, *rest], key=_order)
 
 
@@ -83,6 +91,19 @@ def _schema(source: YamlSource) -> Iterator[Finding]:
         AcceleratorSheet.model_validate(source.data)
     except ValidationError as error:
         yield from (Finding("schema", problem) for problem in sheet_problems(error, source))
+
+
+def _calibration(source: YamlSource) -> Iterator[Finding]:
+    """A set of measured efficiencies that is not there."""
+    name = source.data.get("calibration")
+    if isinstance(name, str):
+        try:
+            load_calibration(name, [Path(source.source).parent])
+        except Ds3optError as error:
+            place = source.location(("calibration",))
+            for problem in error.problems:
+                missing = replace(problem, path="calibration", location=problem.location or place)
+                yield Finding("calibration", missing)
 
 
 def _dates(figures: Figures, today: datetime.date) -> Iterator[Finding]:

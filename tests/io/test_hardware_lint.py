@@ -276,6 +276,14 @@ def test_links_in_both_directions_are_found_by_name(
     assert any(words in message and "both directions" in message for message in messages)
 
 
+def test_a_calibration_that_is_not_there_is_found(lint: Lint, tmp_path: Path) -> None:
+    (found,) = lint(extra="calibration: h10")
+    assert (found.check, found.problem.path) == ("calibration", "calibration")
+    assert "did you mean h100?" in found.problem.hint
+    assert found.problem.location is not None
+    assert lint(extra="calibration: h100") == []
+
+
 def test_superchips_and_memory_of_the_cpu_are_found_by_name(lint: Lint) -> None:
     double = {"bf16": "5000 TFLOP/s", "memory": "372 GB", "bandwidth": "16 TB/s", "power": "2700 W"}
     found = lint("GB200 superchip", only=double)
