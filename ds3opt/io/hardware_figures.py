@@ -32,7 +32,7 @@ class Finding:
     """One thing that is probably wrong with one figure."""
 
     check: str
-    """schema, date, price, sparsity, direction, catalogue, ratio or range."""
+    """schema, calibration, date, price, sparsity, direction, catalogue, ratio or range."""
     problem: Problem
 
 

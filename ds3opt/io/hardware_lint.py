@@ -6,12 +6,21 @@ import datetime
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ds3opt.io.accelerators import accelerator_files, load_sheet, read_sheet, sheet_problems
+from ds3opt.errors import Ds3optError
+from ds3opt.io.accelerators import (
+    accelerator_files,
+    load_sheet,
+    normal_name,
+    read_sheet,
+    sheet_problems,
+)
+from ds3opt.io.calibration import load_calibration
 from ds3opt.io.hardware_figures import PRICES, RATES, Figure, Figures, Finding, read_figures, shown
 from ds3opt.io.hardware_names import memory_in, same_model
 from ds3opt.io.hardware_ratios import BOTH_WAYS, CPU_MEMORY, SPARSE, SUPERCHIP, ratio_findings
@@ -58,7 +67,12 @@ def lint_sheet(path: str | Path, *, today: datetime.date) -> list[Finding]:
     wrong = {finding.problem.path for finding in certain}
     ratios = [f for f, pair in ratio_findings(figures) if not wrong & {p.field for p in pair}]
     ranges = [f for f in _range(figures, known) if f.problem.path not in wrong]
-    rest = [*_schema(source), *_dates(figures, today), *_price_order(figures)]
+    rest = [
+        *_schema(source),
+        *_calibration(source),
+        *_dates(figures, today),
+        *_price_order(figures),
+    ]
     return sorted([*certain, *ratios, *ranges, *rest], key=_order)
 
 
@@ -77,6 +91,19 @@ def _schema(source: YamlSource) -> Iterator[Finding]:
         AcceleratorSheet.model_validate(source.data)
     except ValidationError as error:
         yield from (Finding("schema", problem) for problem in sheet_problems(error, source))
+
+
+def _calibration(source: YamlSource) -> Iterator[Finding]:
+    """A set of measured efficiencies that is not there."""
+    name = source.data.get("calibration")
+    if isinstance(name, str):
+        try:
+            load_calibration(name, [Path(source.source).parent])
+        except Ds3optError as error:
+            place = source.location(("calibration",))
+            for problem in error.problems:
+                missing = replace(problem, path="calibration", location=problem.location or place)
+                yield Finding("calibration", missing)
 
 
 def _dates(figures: Figures, today: datetime.date) -> Iterator[Finding]:
@@ -157,8 +184,11 @@ def _against_catalogue(source: YamlSource, figures: Figures, known: Catalogue) -
     alike = [stem for stem in known if same_model(names, stem)]
     if not alike:
         return
+    exact = normal_name(file.stem)
+    alike = [exact] if exact in alike else alike
     stem = min(alike, key=lambda stem: _distance(figures, known[stem][1]))
-    skipped = {"memory_bytes", "bandwidth_bytes_per_s"} if _another_size(figures, names) else set()
+    version = _another_version(figures, known[stem][1], names)
+    skipped = {"memory_bytes", "bandwidth_bytes_per_s"} if version else set()
     for field, expected in known[stem][1].figures().items():
         figure = figures.get(field)
         if figure is None or figure.unusual or field not in COMPARED or field in skipped:
@@ -171,11 +201,12 @@ def _against_catalogue(source: YamlSource, figures: Figures, known: Catalogue) -
             yield figure.finding("catalogue", f"{figure.shown} is {times} {there}{suspicion}")
 
 
-def _another_size(figures: Figures, names: list[str]) -> bool:
-    """Whether the name itself says how much memory there is: a version of its own."""
+def _another_version(figures: Figures, sheet: AcceleratorSheet, names: list[str]) -> bool:
+    """Whether the name itself says that there is another memory than the catalogue knows."""
     memory = figures.get("memory_bytes")
-    sizes = {size for name in names for size in memory_in(name)}
-    return memory is not None and any(_near(memory.value, size, CLOSE) for size in sizes)
+    if memory is None or _near(memory.value, sheet.memory_bytes.value, CLOSE):
+        return False
+    return any(_near(memory.value, size, CLOSE) for name in names for size in memory_in(name))
 
 
 def _distance(figures: Figures, sheet: AcceleratorSheet) -> float:

@@ -39,6 +39,58 @@ def training_seconds(
     return np.asarray(work / n / peak / share / progress)[()]
 
 
+def attention_share(
+    parameters: ArrayLike,
+    *,
+    layers: ArrayLike,
+    attention_width: ArrayLike,
+    sequence_tokens: ArrayLike,
+) -> FloatArray:
+    """Share of a training token's FLOP that attention takes: ``a / (6 N + a)``, a = 12 l d s.
+
+    Every pair of tokens counts, also those that a causal mask leaves out, as in the measured
+    utilisations that the calibrations are fitted to.
+
+    Parameters
+    ----------
+    parameters : N > 0.
+    layers, attention_width, sequence_tokens : l, d and s, >= 0.
+
+    Notes
+    -----
+    MosaicML llm-foundry, scripts/train/benchmarking.
+
+    >>> share = attention_share(6.65e9, layers=32, attention_width=4096, sequence_tokens=2048)
+    >>> f"{share:.3f}"    # MPT-7B
+    '0.075'
+    """
+    n = interval("parameters", parameters, 0, np.inf, bounds="()")
+    depth = interval("layers", layers, 0, np.inf, bounds="[)")
+    width = interval("attention_width", attention_width, 0, np.inf, bounds="[)")
+    tokens = interval("sequence_tokens", sequence_tokens, 0, np.inf, bounds="[)")
+    attended = 12.0 * depth * width * tokens
+    return np.asarray(attended / (6.0 * n + attended))[()]
+
+
+def model_flop_utilisation(
+    matrix: ArrayLike, attention: ArrayLike, attention_share: ArrayLike = 0.0
+) -> FloatArray:
+    """MFU of two kinds of work one after the other: ``1 / ((1 - f) / u_matrix + f / u_attention)``.
+
+    Parameters
+    ----------
+    matrix, attention : utilisation of the peak in each kind of work, in (0, 1].
+    attention_share : f in [0, 1], share of the FLOP that attention takes.
+
+    >>> float(model_flop_utilisation(0.5, 0.25, 0.5).round(4))    # 1 / (0.5 / 0.5 + 0.5 / 0.25)
+    0.3333
+    """
+    first = interval("matrix", matrix, 0, 1, bounds="(]")
+    second = interval("attention", attention, 0, 1, bounds="(]")
+    share = interval("attention_share", attention_share, 0, 1)
+    return np.asarray(1.0 / ((1.0 - share) / first + share / second))[()]
+
+
 def training_bytes_per_accelerator(
     parameters: ArrayLike,
     accelerators: ArrayLike,

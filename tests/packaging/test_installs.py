@@ -112,6 +112,14 @@ def test_the_wheel_carries_the_catalogue(wheel):
     assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
 
 
+def test_the_wheel_carries_the_hardware(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    shipped = [path for path in (ROOT / "hardware").rglob("*") if path.is_file()]
+    assert shipped
+    for path in shipped:
+        assert f"ds3opt/catalogue/hardware/{path.relative_to(ROOT / 'hardware')}" in names
+
+
 def test_the_wheel_is_found_instead_of_the_checkout(installed, tmp_path):
     done = _run(installed / "python", "-c", "import ds3opt; print(ds3opt.__file__)", cwd=tmp_path)
     assert Path(done.stdout.strip()).is_relative_to(installed.parent), done.stdout + done.stderr
@@ -128,6 +136,15 @@ def test_shipped_scenarios_are_listed(program, tmp_path):
     assert done.returncode == 0, done.stderr
     listed = {one["name"] for one in json.loads(done.stdout)["scenarios"]}
     assert listed == {path.stem for path in (ROOT / "scenarios").glob("*.yaml")}
+
+
+def test_shipped_accelerators_are_listed(program, tmp_path):
+    done = _run(*program, "hardware", "list", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    listed = {one["name"] for one in json.loads(done.stdout)["accelerators"]}
+    assert listed == {path.stem for path in (ROOT / "hardware").glob("*.yaml")}
+    linted = _run(*program, "hardware", "lint", "--today", "2026-11-01", cwd=tmp_path)
+    assert linted.returncode == 0, linted.stdout
 
 
 def test_a_shipped_scenario_is_solved(program, tmp_path):

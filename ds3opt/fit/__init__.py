@@ -1,0 +1,1 @@
+"""Estimators: measurements in, constants with their errors out."""
