@@ -207,9 +207,7 @@ def _priced(
     accelerators, sequences = np.zeros(task.size), np.zeros(task.size)
     if candidate.hosted is not None:
         hosted = candidate.hosted
-        uses[:, DOLLARS] = (
-            hosted.input_price * samples * prompt + hosted.output_price * generated
-        )
+        uses[:, DOLLARS] = hosted.input_price * samples * prompt + hosted.output_price * generated
         latency = _hosted_latency(candidate, number, longest, max_latency[task])
     elif server is not None:
         assert candidate.shape is not None
@@ -218,13 +216,16 @@ def _priced(
         nought = np.zeros(task.size, dtype=np.intp)
         each = shapes_at(shape, nought)
         requests = Requests(
-            prompt, samples, np.ones(task.size), tasks.tokens_per_step[task], longest,
-            longest_check, max_latency[task],
+            prompt,
+            samples,
+            np.ones(task.size),
+            tasks.tokens_per_step[task],
+            longest,
+            longest_check,
+            max_latency[task],
         )
         placed = deployment(server, each, requests)
-        use = used(
-            server, each, requests, trace, placed.accelerators, placed.sequences, check
-        )
+        use = used(server, each, requests, trace, placed.accelerators, placed.sequences, check)
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
         accelerators, sequences = placed.accelerators, placed.sequences
         latency = latency_seconds(

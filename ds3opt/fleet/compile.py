@@ -89,6 +89,7 @@ class Fleet:
     objective_serving: FloatArray  # (period, use) what the objective subtracts
     objective_training: FloatArray  # (period,)
     worth: FloatArray  # (task,) what the objective adds for a solved task
+    horizon_seconds: float | None
     scale: float
     """Size of the objective in which its gap is absolute: 1 for accuracy."""
 
@@ -181,6 +182,7 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         objective_serving=serving,
         objective_training=training,
         worth=worth,
+        horizon_seconds=scenario.workload.horizon,
         scale=scale,
     )
 
@@ -284,7 +286,7 @@ def _server(hardware: Hardware) -> Server:
             # where power is unknown nothing that depends on it is reported
             board_power_watts=power or 1.0,
         ),
-        efficiency=IDEAL if part.calibration is None else part.calibration.efficiency(),
+        efficiency=IDEAL if part.calibration is None else part.calibration.efficiency(part.weights),
         replica_sizes=tuple(sorted(part.accelerators_per_replica)),
         max_sequences=float(part.max_sequences),
         utilisation=part.utilisation,
@@ -303,11 +305,16 @@ def _arithmetic(part: InferenceHardware) -> str:
     """Number format of the arithmetic: that of the weights where the accelerator has a rate."""
     if part.arithmetic is not None:
         return part.arithmetic
-    has = part.accelerator.get(f"dense_flop_per_s.{part.weights}") if part.weights in (
-        "fp8",
-        "int8",
-        "fp4",
-    ) else None
+    has = (
+        part.accelerator.get(f"dense_flop_per_s.{part.weights}")
+        if part.weights
+        in (
+            "fp8",
+            "int8",
+            "fp4",
+        )
+        else None
+    )
     return part.weights if has is not None else "bf16"
 
 

@@ -11,7 +11,7 @@ from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
 from ds3opt.laws.compute import training_flop
 from ds3opt.laws.roofline import ModelShape
-from ds3opt.laws.shapes import BYTES_PER_ELEMENT, shapes_by_rule
+from ds3opt.laws.shapes import BYTES_PER_ELEMENT, DenseShapes, shapes_by_rule
 from ds3opt.problem import TrainingSpace
 from ds3opt.schema import Scenario
 from ds3opt.schema.model import TrainableShape
@@ -116,7 +116,10 @@ def trainable_models(scenario: Scenario) -> Models | None:
     sizes = np.asarray(found.parameters)
     if sizes.size == 0:
         near = shapes_by_rule(
-            low / 10, high * 10, width_per_layer=width, head_width=head,
+            low / 10,
+            high * 10,
+            width_per_layer=width,
+            head_width=head,
             query_heads_per_kv_head=share,
         ).parameters
         middle = np.sqrt(low * high)
@@ -138,22 +141,41 @@ def trainable_models(scenario: Scenario) -> Models | None:
     return Models(dense(found, weights, cache), sizes, True, words)
 
 
-def dense(found: object, weights: str, cache: str) -> ModelShape:
-    """Dense shapes with their number formats; fields (shape,)."""
-    names = ("parameters", "layers", "width", "attention_width", "kv_elements_per_token")
-    values = {n: np.asarray(getattr(found, n), dtype=np.float64) for n in names}
-    nothing, one = np.zeros_like(values["parameters"]), np.ones_like(values["parameters"])
-    return _filled(
-        ModelShape(
-            **values,
-            active_parameters=values["parameters"],
-            routed_parameters=nothing,
-            experts=one,
-            active_experts=one,
-            bytes_per_weight=one * BYTES_PER_ELEMENT[weights],
-            bytes_per_kv_element=one * BYTES_PER_ELEMENT[cache],
-        )
+def one_model(scenario: Scenario, parameters: float) -> Models:
+    """The one dense shape of a size, its layers not rounded; a listed shape of just that size."""
+    listed = trainable_models(scenario)
+    if listed is not None and not listed.nested:
+        same = np.isclose(np.asarray(listed.shape.parameters), parameters, rtol=1e-3)
+        if np.any(same):
+            return listed.only(same & (np.cumsum(same) == 1))
+    inference = scenario.hardware.inference if scenario.hardware is not None else None
+    weights = inference.weights if inference is not None else "bf16"
+    cache = inference.kv_cache if inference is not None else "bf16"
+    shape = scenario.model.shape
+    width_per_layer = DEFAULT_WIDTH_PER_LAYER
+    head, share = 128.0, 8.0
+    if shape is not None:
+        width_per_layer = shape.width_per_layer or width_per_layer
+        head, share = shape.head_width, shape.query_heads_per_kv_head
+    layers = np.cbrt(parameters / (12.0 * width_per_layer**2))
+    width = width_per_layer * layers
+    kv_heads = np.maximum(np.floor(width / head / share), 1.0)
+    found = DenseShapes(
+        parameters=np.array([parameters]),
+        layers=np.array([layers]),
+        width=np.array([width]),
+        heads=np.array([width / head]),
+        kv_heads=np.array([kv_heads]),
+        attention_width=np.array([width]),
+        kv_elements_per_token=np.array([2.0 * layers * kv_heads * head]),
     )
+    sizes = np.array([parameters])
+    return Models(dense(found, weights, cache), sizes, True, "the model as given")
+
+
+def dense(found: DenseShapes, weights: str, cache: str) -> ModelShape:
+    """Dense shapes with their number formats; fields (shape,)."""
+    return _filled(found.model_shape(BYTES_PER_ELEMENT[weights], BYTES_PER_ELEMENT[cache]))
 
 
 def _filled(shape: ModelShape) -> ModelShape:
@@ -200,6 +222,8 @@ def stacked(shapes: list[ModelShape]) -> ModelShape:
         if all(v is None for v in values):
             columns[field.name] = None
             continue
-        plain = [s.bytes_per_weight if v is None else v for s, v in zip(shapes, values, strict=True)]
+        plain = [
+            s.bytes_per_weight if v is None else v for s, v in zip(shapes, values, strict=True)
+        ]
         columns[field.name] = np.array([float(v) for v in plain])
     return ModelShape(**columns)

@@ -107,9 +107,7 @@ def resources(scenario: Scenario, run: TrainingRun, wanted: set[str]) -> dict[st
     joules = seconds * run.watts
     if "accelerator_hours" in wanted:
         _some(hardware, "accelerator_hours")
-        found["accelerator_hours"] = Resource(
-            uses(seconds=1.0 / 3600.0), one * (seconds / 3600.0)
-        )
+        found["accelerator_hours"] = Resource(uses(seconds=1.0 / 3600.0), one * (seconds / 3600.0))
     if "energy" in wanted or "power" in wanted:
         _some(hardware, "energy")
         _powered(scenario)
@@ -186,15 +184,18 @@ def training_run(hardware: Hardware | None, usable_memory: float) -> TrainingRun
     path = "hardware.training.accelerator"
     rate = part.accelerator.require(f"dense_flop_per_s.{part.precision}", path)
     utilisation = _utilisation(part)
+    goodput = part.goodput
+    if goodput is None:
+        goodput = 0.85 if part.calibration is None else part.calibration.training.goodput
     board = part.accelerator.get("board_power_watts")
     watts = 0.0 if board is None else board + hardware.host_power
     memory = part.accelerator.get("memory_bytes")
     return TrainingRun(
-        seconds_per_flop=1.0 / (rate * utilisation * part.goodput),
+        seconds_per_flop=1.0 / (rate * utilisation * goodput),
         watts=watts * hardware.power_usage_effectiveness,
         count=part.count or np.inf,
         utilisation=utilisation,
-        goodput=part.goodput,
+        goodput=goodput,
         bytes_per_parameter=part.bytes_per_parameter,
         memory_bytes=np.inf if memory is None else memory * usable_memory,
     )
@@ -205,7 +206,7 @@ def _utilisation(part: TrainingHardware) -> float:
         return part.utilisation
     measured = None
     if part.calibration is not None:
-        measured = part.calibration.training_utilisation(part.precision)
+        measured = part.calibration.utilisation(part.precision)
     if measured is None:
         raise ScenarioError(
             Mistake(
@@ -247,9 +248,13 @@ def _powered(scenario: Scenario) -> None:
 def _by_period(electricity: Electricity, name: str, limit: str) -> FloatArray:
     """A figure of electricity in every period."""
     whole = getattr(electricity, name)
-    found = [whole] if electricity.periods is None else [
-        getattr(p, name) if getattr(p, name) is not None else whole for p in electricity.periods
-    ]
+    found = (
+        [whole]
+        if electricity.periods is None
+        else [
+            getattr(p, name) if getattr(p, name) is not None else whole for p in electricity.periods
+        ]
+    )
     for index, value in enumerate(found):
         if value is None:
             period = f"periods[{index}]." if electricity.periods is not None else ""

@@ -212,7 +212,7 @@ def latency_seconds(
         output_tokens=requests.trace_tokens,
     )
     turns = np.maximum(requests.width / np.maximum(sequences, 1.0), 1.0)
-    rate = accelerators * server.device.flop_per_s * server.efficiency.prefill
+    rate = accelerators * server.device.flop_per_s * server.efficiency.compute
     judging = requests.longest_check_flop / rate
     whole = reading + requests.trace_tokens * step.seconds * turns + judging
     return np.asarray((1.0 + server.queueing_allowance) * whole)
@@ -251,13 +251,11 @@ def used(
     )
     busy = replica * requests.width * tokens * step.seconds / together
     full = board_power_watts(server.device, server.efficiency, 0.0, 1.0)
-    checking = np.asarray(check_flop) / (server.device.flop_per_s * server.efficiency.prefill)
+    checking = np.asarray(check_flop) / (server.device.flop_per_s * server.efficiency.compute)
     idle = (busy + checking) * (1.0 / server.utilisation - 1.0)
     held = busy + checking + idle
     boards = (
-        watts * busy
-        + full * checking
-        + server.idle_power * server.device.board_power_watts * idle
+        watts * busy + full * checking + server.idle_power * server.device.board_power_watts * idle
     )
     joules = facility_joules(
         boards,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from pydantic import ValidationError
 
 from ds3opt.errors import Problem, ScenarioError, UsageError
+from ds3opt.fleet import compile_fleet, needs_fleet
 from ds3opt.io.catalogue import catalogue_folder as catalogue_folder
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.overrides import apply_overrides
+from ds3opt.io.references import with_references
 from ds3opt.io.yaml_source import YamlSource, load_yaml
 from ds3opt.schema import Scenario
 
@@ -34,7 +37,11 @@ class LoadedScenario:
 
 
 def load_scenario(
-    path: str, overrides: Sequence[str] = (), *, stdin: TextIO | None = None
+    path: str,
+    overrides: Sequence[str] = (),
+    *,
+    stdin: TextIO | None = None,
+    folders: Sequence[str | Path] = (),
 ) -> LoadedScenario:
     """Read and check a scenario.
 
@@ -42,6 +49,7 @@ def load_scenario(
     ----------
     path : a file, ``-`` for standard input, or the name of a scenario of the catalogue.
     overrides : ``path=value`` settings, as ``--set`` takes them.
+    folders : searched for accelerators and models after the scenario's own.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def load_scenario(
     digest = hashlib.sha256("\0".join([text, *overrides]).encode()).hexdigest()
     source = apply_overrides(load_yaml(text, name), overrides)
     return LoadedScenario(
-        scenario=validate(source),
+        scenario=validate(source, [Path() if path == "-" else Path(found).parent, *folders]),
         source=source,
         name=name,
         sha256=digest,
@@ -60,20 +68,41 @@ def load_scenario(
     )
 
 
-def validate(source: YamlSource) -> Scenario:
-    """Check data against the scenario's schema.
+def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario:
+    """Check data against the scenario's schema, and that nothing is missing that it needs.
+
+    Parameters
+    ----------
+    folders : searched for what the scenario names, the scenario's own first.
 
     Raises
     ------
     ScenarioError : every problem at once.
     """
+    data = source.data
+    named = isinstance(data.get("hardware"), dict) or isinstance(data.get("model"), dict)
+    if named:
+        data = with_references(source, folders)
     try:
-        return Scenario.model_validate(source.data)
+        scenario = Scenario.model_validate(data)
     except ValidationError as error:
         problems = problems_from_validation(
             error, source, lambda path: field_names_at(Scenario, path)
         )
         raise ScenarioError(*problems) from None
+    if needs_fleet(scenario):
+        try:
+            compile_fleet(scenario)
+        except ScenarioError as error:
+            raise ScenarioError(*(_located(p, source) for p in error.problems)) from None
+    return scenario
+
+
+def _located(problem: Problem, source: YamlSource) -> Problem:
+    """A problem at the place of its key, or of the nearest key above it."""
+    steps = [s for s in re.split(r"[.\[\]]", problem.path) if s]
+    path = tuple(int(s) if s.isdecimal() else s for s in steps)
+    return replace(problem, location=problem.location or source.location(path, key=True))
 
 
 def catalogue() -> dict[str, Path]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.errors import UsageError
+from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
 from ds3opt.optimise.baseline import best_on_rule
 from ds3opt.optimise.infeasible import explain, unreachable
@@ -60,6 +61,10 @@ def solve(
     details : also baselines, shadow prices and the ranges of decisions within the gap.
     progress : called with a stage and the fraction of it that is done.
     """
+    if needs_fleet(scenario):
+        from ds3opt.optimise.fleet.solve import solve_fleet
+
+        return solve_fleet(scenario, frontier=frontier, details=details, progress=progress)
     problem = compile_problem(scenario)
     asked = scenario.frontier if frontier else None
     limits = _frontier_limits(asked) if asked is not None else np.zeros(0)
@@ -102,6 +107,12 @@ def evaluate(
     ------
     UsageError : for a class or a policy that the scenario does not have.
     """
+    if needs_fleet(scenario):
+        from ds3opt.optimise.fleet.solve import evaluate_fleet
+
+        return evaluate_fleet(
+            scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
+        )
     problem = compile_problem(scenario)
     given = training_tokens if training_tokens is not None else math.inf
     space = replace(

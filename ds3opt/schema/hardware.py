@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from ds3opt.schema.accelerator import Accelerator, Precision
 from ds3opt.schema.calibration import Calibration
@@ -51,8 +51,9 @@ class TrainingHardware(Section):
     """Number format of the arithmetic; its dense FLOP/s count."""
     utilisation: PositiveFraction | None = None
     """Share of the dense FLOP/s that training reaches (MFU); left out: as measured on the like."""
-    goodput: PositiveFraction = 0.85
-    """Share of the time that counts, after failures, restarts and evaluation."""
+    goodput: PositiveFraction | None = None
+    """Share of the time that counts, after failures, restarts and evaluation; left out: as the
+    calibration says."""
     count: Count | None = None
     """Accelerators at most at a time."""
     bytes_per_parameter: Positive = 16.0
@@ -62,7 +63,7 @@ class TrainingHardware(Section):
     own: Ownership | None = None
     """Accelerators are bought and not rented."""
     calibration: Calibration | None = None
-    """Measured efficiencies; filled in from the accelerator's."""
+    """Measured efficiencies by name; left out: those that the accelerator names."""
 
 
 class InferenceHardware(Section):
@@ -101,7 +102,7 @@ class InferenceHardware(Section):
     own: Ownership | None = None
     """Accelerators are bought and not rented."""
     calibration: Calibration | None = None
-    """Measured efficiencies; filled in from the accelerator's."""
+    """Measured efficiencies by name; left out: those that the accelerator names."""
 
     @model_validator(mode="after")
     def _distinct(self) -> InferenceHardware:

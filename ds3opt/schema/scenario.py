@@ -21,6 +21,7 @@ from ds3opt.schema.reasoning import Reasoning
 from ds3opt.schema.workload import Workload
 from ds3opt.units import parse_quantity
 
+
 class LikeModel(Section):
     """The loss of a model that is named by its size."""
 

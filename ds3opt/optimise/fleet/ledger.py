@@ -139,7 +139,9 @@ class Ledger:
         for number, group in enumerate(self.groups):
             member = np.zeros(len(tasks), bool)
             member[group] = True
-            usage[:, self.rows + number] = -np.where(member[task], success, 0.0) / self.least[number]
+            usage[:, self.rows + number] = (
+                -np.where(member[task], success, 0.0) / self.least[number]
+            )
         room = self.room_before_training(cells)
         charges, cost = self.training_charges()
         owner = cell * self.weight.size + task

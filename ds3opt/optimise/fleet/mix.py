@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ds3opt.optimise.allocation import allocate
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.options import Evaluated
+from ds3opt.optimise.fleet.plans import FleetSearch, Plan
 from ds3opt.optimise.fleet.prices import Offers
-from ds3opt.optimise.fleet.search import FleetSearch, Plan
 from ds3opt.optimise.linear_programme import best_mix
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +27,7 @@ class FleetMix:
     """Worth in units of the ledger's scale."""
     option: IntArray  # index into the options; (part,)
     amount: FloatArray  # (part,) of the option's task
+    tasks: IntArray  # (part,) whose option it is
     found: Evaluated  # (part,)
     placed: FloatArray  # (period,) part of training in each period
     prices: FloatArray  # (limit,)
@@ -69,6 +70,7 @@ def exact_mix(
         value=value,
         option=which[chosen],
         amount=amount[chosen],
+        tasks=search.options.task[which[chosen]],
         found=Evaluated(
             found.success[position], found.uses[position], found.trace_tokens[position]
         ),

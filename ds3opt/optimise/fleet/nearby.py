@@ -9,76 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.prices import best_net, net_worth
-from ds3opt.optimise.fleet.search import FleetSearch, Plan, better
+from ds3opt.optimise.fleet.plans import FleetSearch, Plan, polished
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-_WINDOW = 0.03
-"""Net worth per task, of the ledger's scale, within which options count as near."""
-_FINEST = 1e-5
-_ROUNDS = 5
-_WIDTH = 0.04
-"""First step of the reducible loss, relative."""
 _MOVE = 0.02
 _RANGE_LOSSES = np.linspace(-0.12, 0.12, 9)
 _RANGE_SHAPES = 12
-
-
-def near_options(search: FleetSearch, ledger: Ledger, plan: Plan) -> IntArray:
-    """Options that are nearly as good as the best of their task at a plan's prices."""
-    menu = search.every if plan.shape >= 0 else search.without
-    one = np.zeros(menu.size, dtype=np.intp)
-    shape = np.full(menu.size, plan.shape)
-    found = search.evaluate(menu, np.full(menu.size, plan.loss), shape, shape)
-    offers, which, _ = ledger.offers(search.options, menu, one, found, np.zeros(1))
-    assert plan.price is not None
-    net = net_worth(offers, plan.price[None, :])
-    best = best_net(offers, net).ravel()
-    weight = ledger.weight[offers.owner]
-    return np.sort(which[(net >= best[offers.owner] - _WINDOW * weight) & (which >= 0)])
-
-
-def polished(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> Plan:
-    """The best plan of the same or a neighbouring shape, with its training adjusted."""
-    if plan.shape < 0 or search.fleet.models is None:
-        return _at(search, ledger, plan, menu)
-    lowest, highest = search.loss_span(ledger)
-    floor = search.space.law.irreducible
-    width = _WIDTH
-    best = _at(search, ledger, plan, menu)
-    count = lowest.size
-    for round_ in range(_ROUNDS):
-        shapes = np.clip([best.shape - 1, best.shape, best.shape + 1], 0, count - 1)
-        shapes = np.unique(shapes) if round_ < 2 else np.array([best.shape])
-        shapes = shapes[np.isfinite(lowest[shapes])]
-        steps = width * np.linspace(-1.0, 1.0, 7)
-        shape = np.repeat(shapes, steps.size)
-        loss = floor + (best.loss - floor) * np.exp(np.tile(steps, shapes.size))
-        loss = np.clip(loss, lowest[shape], highest[shape])
-        assert best.price is not None
-        start = np.tile(best.price, (shape.size, 1))
-        found = search.plans(
-            ledger, shape, loss, start, menu=menu, coarsest=1e-3, finest=_FINEST
-        )
-        best = better(best, found)
-        width *= 0.35
-    return best
-
-
-def _at(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> Plan:
-    assert plan.price is not None
-    found = search.plans(
-        ledger,
-        np.array([plan.shape]),
-        np.array([plan.loss]),
-        plan.price[None, :],
-        menu=menu,
-        coarsest=1e-2,
-        finest=_FINEST,
-    )
-    return better(plan, found)
 
 
 def ranges(

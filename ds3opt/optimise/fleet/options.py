@@ -170,7 +170,9 @@ class Evaluator:
         assert fleet.models is not None
         size = high[new] if most else low[new]
         active, attention = fleet.models.active[size], fleet.models.attention[size]
-        uses[new, FLOP] = 2.0 * (active * values.tokens + attention * values.pairs) + values.checking
+        uses[new, FLOP] = (
+            2.0 * (active * values.tokens + attention * values.pairs) + values.checking
+        )
         if fleet.server is not None:
             use = self._served(of, trace[new], values.checking, low[new], high[new], most)
             uses[new, ACCELERATOR_SECONDS], uses[new, JOULES] = use.accelerator_seconds, use.joules
@@ -215,9 +217,7 @@ class Evaluator:
             seconds[several], joules[several] = bound.accelerator_seconds, bound.joules
         return Use(seconds, joules)
 
-    def _exact(
-        self, of: IntArray, trace: FloatArray, checking: FloatArray, shape: IntArray
-    ) -> Use:
+    def _exact(self, of: IntArray, trace: FloatArray, checking: FloatArray, shape: IntArray) -> Use:
         fleet = self.fleet
         assert fleet.server is not None
         assert fleet.models is not None
@@ -279,8 +279,7 @@ class Evaluator:
             assert fleet.models is not None
             each = shapes_at(fleet.models.shape, np.full(len(self.options), shape))
             columns = [
-                batch_of(fleet.server, each, requests, size)
-                for size in fleet.server.replica_sizes
+                batch_of(fleet.server, each, requests, size) for size in fleet.server.replica_sizes
             ]
             self._batches[shape] = np.stack(columns, axis=1)
         return self._batches[shape]

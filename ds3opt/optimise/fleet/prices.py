@@ -56,9 +56,7 @@ class Offers:
 
     def take(self, keep: IntArray) -> Offers:
         """Some of the offers, in order."""
-        return Offers(
-            self.owner[keep], self.worth[keep], self.usage[keep], self.room, self.weight
-        )
+        return Offers(self.owner[keep], self.worth[keep], self.usage[keep], self.room, self.weight)
 
 
 def net_worth(offers: Offers, price: FloatArray) -> FloatArray:
@@ -126,16 +124,14 @@ class _Path:
         self.starts, self.owners = _groups(offers.owner)
         self.size = np.diff(np.append(self.starts, offers.owner.size))
         self.of = np.repeat(np.arange(self.owners.size), self.size)
-        self.own_weight = offers.weight[self.owners % offers.tasks] if self.owners.size else (
-            np.zeros(0)
+        self.own_weight = (
+            offers.weight[self.owners % offers.tasks] if self.owners.size else (np.zeros(0))
         )
         self.own_cell = self.owners // offers.tasks
         limits = offers.room.shape[1]
         self.pairs = [(r, s) for r in range(limits) for s in range(r, limits)]
 
-    def _softmax(
-        self, price: FloatArray, temperature: float
-    ) -> tuple[FloatArray, FloatArray]:
+    def _softmax(self, price: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
         """Part of its task that every offer gets, and the smoothed best of every task."""
         offers = self.offers
         if not self.owners.size:
@@ -197,9 +193,7 @@ class _Path:
                 break
         return price
 
-    def _newton(
-        self, price: FloatArray, temperature: float
-    ) -> tuple[FloatArray, FloatArray]:
+    def _newton(self, price: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
         """Newton step and decrement of every cell."""
         offers = self.offers
         cells, limits = offers.room.shape

@@ -1,0 +1,122 @@
+"""What a scenario names and other files describe: accelerators, calibrations, shapes, counts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ds3opt.errors import Ds3optError, Problem, ScenarioError
+from ds3opt.io.accelerators import resolve_accelerator
+from ds3opt.io.calibration import load_calibration
+from ds3opt.io.files import read_text
+from ds3opt.io.model_shapes import resolve_shape
+from ds3opt.io.yaml_source import YamlSource
+from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
+
+KeyPath = tuple[str | int, ...]
+Folders = Sequence[str | Path]
+
+
+def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
+    """The content of a scenario with everything it names in place.
+
+    Parameters
+    ----------
+    folders : searched in order for accelerators, models and files: the scenario's own, then others.
+
+    Raises
+    ------
+    ScenarioError : every name that nothing answers to, each at its place.
+    """
+    data = deepcopy(source.data)
+    problems: list[Problem] = []
+
+    def put(path: KeyPath, resolve: Callable[[object], object]) -> None:
+        holder, value = _at(data, path[:-1]), _at(data, path)
+        if value is None:
+            return
+        try:
+            holder[path[-1]] = resolve(value)
+        except Ds3optError as error:
+            problems.extend(_placed(problem, path, source) for problem in error.problems)
+
+    for kind in ("training", "inference"):
+        path: KeyPath = ("hardware", kind)
+        put((*path, "accelerator"), lambda value: resolve_accelerator(value, folders))
+        part = _at(data, path)
+        if isinstance(part, dict) and isinstance(part.get("accelerator"), dict):
+            part.setdefault(
+                "calibration", part["accelerator"].get("calibration", DEFAULT_CALIBRATION)
+            )
+            put((*path, "calibration"), lambda value: _calibration(value, folders))
+    shapes = _at(data, ("model", "shape", "list"))
+    for index in range(len(shapes) if isinstance(shapes, list) else 0):
+        put(("model", "shape", "list", index), lambda value: resolve_shape(value, folders))
+    candidates = _at(data, ("model", "candidates"))
+    for index in range(len(candidates) if isinstance(candidates, list) else 0):
+        path = ("model", "candidates", index)
+        put((*path, "shape"), lambda value: resolve_shape(value, folders))
+        measured = _at(data, (*path, "measured"))
+        for name in measured if isinstance(measured, dict) else ():
+            counts = (*path, "measured", name, "success_counts")
+            put(counts, lambda value: _counts(value, folders))
+    if problems:
+        raise ScenarioError(*dict.fromkeys(problems))
+    return data
+
+
+def _at(data: object, path: KeyPath) -> Any:
+    """The value at a path; None where there is none."""
+    for step in path:
+        if isinstance(data, dict) and isinstance(step, str):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+def _placed(problem: Problem, path: KeyPath, source: YamlSource) -> Problem:
+    """A problem of a name, at the place where the scenario has it."""
+    if problem.location is not None:
+        return problem
+    inner = tuple(step for step in problem.path.split(".") if step)
+    dotted = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in (*path, *inner))
+    return replace(problem, path=dotted[1:], location=source.location((*path, *inner)))
+
+
+def _calibration(value: object, folders: Folders) -> object:
+    return load_calibration(value, folders) if isinstance(value, str) else value
+
+
+_COLUMNS = ("samples", "correct")
+
+
+def _counts(value: object, folders: Folders) -> object:
+    """Counts per problem from a CSV file with the columns samples and correct."""
+    if not isinstance(value, str):
+        return value
+    places = [Path(folder) / value for folder in folders] or [Path(value)]
+    path = next((place for place in places if place.is_file()), places[0])
+    text, name = read_text(str(path))
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
+    if missing:
+        raise ScenarioError(
+            Problem(f"{name} has no column {missing[0]!r}", hint="the first line names the columns")
+        )
+    rows = []
+    for row in reader:
+        try:
+            rows.append({column: int(row[column]) for column in _COLUMNS})
+        except (TypeError, ValueError):
+            raise ScenarioError(
+                Problem(f"{name}:{reader.line_num}: samples and correct are whole numbers")
+            ) from None
+    return rows

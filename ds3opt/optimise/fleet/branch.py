@@ -1,0 +1,355 @@
+"""Branch and bound over model shapes and pretraining loss, with prices for all limits at once.
+
+A cell is a range of shapes and of losses. What its tasks may do at the lower loss with the smallest
+shape, while training costs what the upper loss costs with the cheapest shape, is more than any plan
+in it can do; priced, that is an upper bound for the cell (`prices.bound`). Cells whose bound is
+within the gap of the best plan are closed, the others are halved. Prices are found once for a cell
+and inherited; while they stay, an option that no point of the cell would choose is dropped for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.fleet.ledger import Ledger
+from ds3opt.optimise.fleet.plans import CHUNK, FIRST_PRICE, FleetSearch, Plan, better
+from ds3opt.optimise.fleet.prices import best_net, bound, good_prices, net_worth
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+Progress = Callable[[str, float], None]
+
+_ROOT_LOSSES = 10
+_ROOT_SHAPES = 8
+_DEEPEST = 60
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Open cells; arrays (cell,), and their options flattened by cell."""
+
+    low: IntArray  # index of the smallest shape, -1 where no model is trained
+    high: IntArray  # index of the largest
+    loss_low: FloatArray
+    loss_high: FloatArray
+    price: FloatArray  # (cell, limit)
+    upper: FloatArray
+    age: IntArray  # halvings since its prices were found
+    depth: IntArray
+    start: IntArray  # (cell + 1,) where each cell's options begin
+    option: IntArray  # index into the options
+
+    def __len__(self) -> int:
+        return int(self.low.size)
+
+    def cell(self) -> IntArray:
+        """The cell of every option."""
+        return np.repeat(np.arange(len(self)), np.diff(self.start))
+
+    def take(self, index: IntArray) -> Cells:
+        """Some of the cells, in order."""
+        sizes = np.diff(self.start)[index]
+        begin = self.start[:-1][index]
+        start = np.concatenate([[0], np.cumsum(sizes)])
+        option = self.option[np.repeat(begin - start[:-1], sizes) + np.arange(start[-1])]
+        names = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
+        return Cells(
+            *(getattr(self, n)[index] for n in names), start=start.astype(np.intp), option=option
+        )
+
+    @staticmethod
+    def joined(parts: list[Cells]) -> Cells:
+        """Several blocks as one."""
+        names = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
+        sizes = np.concatenate([np.diff(part.start) for part in parts])
+        return Cells(
+            *(np.concatenate([getattr(p, n) for p in parts]) for n in names),
+            start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp),
+            option=np.concatenate([p.option for p in parts]),
+        )
+
+
+class Branch:
+    """The least upper bound on any plan of a fleet, and the best plan met on the way."""
+
+    def __init__(self, search: FleetSearch, ledger: Ledger) -> None:
+        self.search = search
+        self.ledger = ledger
+        self.fleet = search.fleet
+        self.options = search.options
+        self.examined = 0
+        """Cells examined so far."""
+
+    def run(
+        self, gap: float, most_cells: int, progress: Progress | None = None
+    ) -> tuple[Plan, float]:
+        """The best plan and an upper bound on the worth of any, in units of the scale."""
+        best = self.search.scan(self.ledger)
+        closed = -np.inf
+        examined = 0
+        cells = self._roots(best)
+        while len(cells) and examined < most_cells:
+            examined += len(cells)
+            self.examined += len(cells)
+            cells = self._examined(cells)
+            done = cells.upper <= best.value + gap
+            closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
+            cells = cells.take(np.flatnonzero(~done))
+            if len(cells) == 0:
+                break
+            cells, found = self._tuned(cells, best, gap)
+            best = better(best, found)
+            done = (cells.upper <= best.value + gap) | (cells.depth > _DEEPEST)
+            closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
+            cells = self._halved(cells.take(np.flatnonzero(~done)), gap)
+            if progress is not None:
+                still = float(np.max(cells.upper, initial=best.value + gap)) - best.value
+                progress("searching", float(np.clip(gap / max(still, gap), 0.0, 1.0)))
+        left = float(np.max(cells.upper, initial=-np.inf))
+        return best, max(best.value, closed, left)
+
+    def _roots(self, best: Plan) -> Cells:
+        price = np.full(self.ledger.size, FIRST_PRICE) if best.price is None else best.price
+        blocks: list[tuple[int, int, float, float]] = []
+        if self.search.without.size or self.fleet.models is None:
+            blocks.append((-1, -1, np.nan, np.nan))
+        if self.fleet.models is not None:
+            blocks += self._root_blocks()
+        parts = []
+        for low, high, first, last in blocks:
+            menu = self.search.without if low < 0 else self.search.every
+            parts.append(
+                Cells(
+                    np.array([low]),
+                    np.array([high]),
+                    np.array([first]),
+                    np.array([last]),
+                    price[None, :].copy(),
+                    np.array([np.inf]),
+                    np.array([9]),
+                    np.array([0]),
+                    np.array([0, menu.size]),
+                    menu,
+                )
+            )
+        if not parts:
+            nothing = np.zeros(0, dtype=np.intp)
+            return Cells(
+                nothing,
+                nothing,
+                np.zeros(0),
+                np.zeros(0),
+                np.zeros((0, self.ledger.size)),
+                np.zeros(0),
+                nothing,
+                nothing,
+                np.zeros(1, dtype=np.intp),
+                nothing,
+            )
+        return Cells.joined(parts)
+
+    def _root_blocks(self) -> list[tuple[int, int, float, float]]:
+        models = self.fleet.models
+        assert models is not None
+        lowest, highest = self.search.loss_span(self.ledger)
+        able = np.flatnonzero(np.isfinite(lowest))
+        if able.size == 0:
+            return []
+        one_loss = bool(np.all(highest[able] <= lowest[able]))
+        if one_loss or not models.nested:
+            groups = [np.array([s]) for s in able]
+        else:
+            runs = np.split(able, np.flatnonzero(np.diff(able) > 1) + 1)
+            groups = [g for run in runs for g in np.array_split(run, min(run.size, _ROOT_SHAPES))]
+        floor = self.search.space.law.irreducible
+        found = []
+        for group in groups:
+            low, high = float(np.min(lowest[group])), float(np.max(highest[group]))
+            count = 1 if high <= low else _ROOT_LOSSES
+            edges = floor + np.geomspace(low - floor, high - floor, count + 1)
+            edges[0], edges[-1] = low, high
+            found += [
+                (int(group[0]), int(group[-1]), float(edges[i]), float(edges[i + 1]))
+                for i in range(count)
+            ]
+        return found
+
+    def _least_flop(self, cells: Cells) -> FloatArray:
+        """Training FLOP of the cheapest shape of each cell at its upper loss; inf for none."""
+        if self.fleet.models is None:
+            return np.zeros(len(cells))
+        every = self.search.flop(np.nan_to_num(cells.loss_high, nan=1e9), self.ledger)
+        index = np.arange(every.shape[1])
+        inside = (index >= cells.low[:, None]) & (index <= cells.high[:, None])
+        least = np.min(np.where(inside, every, np.inf), axis=1)
+        return np.where(cells.low < 0, 0.0, least)
+
+    def _examined(self, cells: Cells) -> Cells:
+        """Cells with their bounds at their prices, without the options that these rule out."""
+        spent = self._least_flop(cells)
+        keep = np.flatnonzero(np.isfinite(spent))
+        cells, spent = cells.take(keep), spent[keep]
+        parts = []
+        edges = _blocks(np.diff(cells.start))
+        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+            parts.append(self._examine(cells.take(np.arange(begin, end)), spent[begin:end]))
+        return Cells.joined(parts) if parts else cells
+
+    def _examine(self, cells: Cells, spent: FloatArray) -> Cells:
+        cell = cells.cell()
+        found = self.search.evaluate(
+            cells.option, cells.loss_low[cell], cells.low[cell], cells.high[cell]
+        )
+        possible = np.all(np.isfinite(found.uses), axis=1)
+        offers, which, extra = self.ledger.offers(self.options, cells.option, cell, found, spent)
+        upper = bound(offers, cells.price) + extra
+        short = np.any(offers.room[:, : self.ledger.rows] < 0.0, axis=1)
+        upper = np.where(short, -np.inf, np.minimum(cells.upper, upper))
+        net = net_worth(offers, cells.price)
+        trained = which >= 0
+        floor = self._sure(cells, offers, which, net)
+        tasks = self.ledger.weight.size
+        good = trained & (net >= floor.ravel()[offers.owner] - 1e-15)
+        keep = np.zeros(cells.option.size, bool)
+        kept_of = np.flatnonzero(possible)
+        keep[kept_of] = good[trained]
+        del tasks
+        sizes = np.bincount(cell[keep], minlength=len(cells))
+        start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+        return replace(cells, upper=upper, start=start, option=cells.option[keep])
+
+    def _sure(self, cells, offers, which, net):  # type: ignore[no-untyped-def]
+        """Net worth that each task of each cell reaches everywhere in it, (cell, task)."""
+        best = best_net(offers, net)
+        flat = best.ravel()
+        at = np.flatnonzero((net >= flat[offers.owner]) & (which >= 0) & (net > 0.0))
+        sure = np.zeros_like(flat)
+        if at.size:
+            _, first = np.unique(offers.owner[at], return_index=True)
+            at = at[first]
+            cell = offers.cell_of()[at]
+            option = which[at]
+            worst = self.search.evaluate(
+                option, cells.loss_high[cell], cells.low[cell], cells.high[cell], most=True
+            )
+            nothing = np.zeros(len(cells))
+            there, of, _ = self.ledger.offers(self.options, option, cell, worst, nothing)
+            real = of >= 0
+            value = net_worth(there, cells.price)[real]
+            np.maximum.at(sure, there.owner[real], value)
+        return np.maximum(sure, 0.0).reshape(best.shape)
+
+    def _tuned(self, cells: Cells, best: Plan, gap: float) -> tuple[Cells, list[Plan]]:
+        """New prices for the cells that halving would not help, and plans found on the way.
+
+        Where the bound at a cell's cheaper end alone is too high, the prices are at fault, or there
+        is a better plan.
+        """
+        asked = self._stuck(cells, best.value + 0.4 * gap)
+        most = max(1, CHUNK // max(self.search.coarse.size, 1) // 4)
+        worst = np.sort(asked[np.argsort(-cells.upper[asked], kind="stable")][:most])
+        if worst.size == 0:
+            return cells, []
+        chosen = cells.take(worst)
+        spent = self._least_flop(chosen)
+        offers, _, _ = self.search.offers_at(
+            self.ledger,
+            chosen.low,
+            chosen.high,
+            chosen.loss_high,
+            spent,
+            *self._thin_menu(chosen),
+        )
+        price, _, value = good_prices(
+            offers, np.maximum(chosen.price, 1e-4), coarsest=3e-3, finest=3e-4
+        )
+        # all options again, for these prices may want what the old ones ruled out
+        fresh = self._examined(self._restarted(chosen, price))
+        alone = np.flatnonzero((chosen.low == chosen.high) & np.isfinite(value))
+        top = alone[np.argsort(-value[alone], kind="stable")][:2]
+        plans = self.search.plans(
+            self.ledger, chosen.low[top], chosen.loss_high[top], price[top], coarsest=3e-3
+        )
+        old = np.setdiff1d(np.arange(len(cells)), worst)
+        return Cells.joined([cells.take(old), fresh]), plans
+
+    def _thin_menu(self, cells: Cells) -> tuple[IntArray, IntArray]:
+        """A thin menu for every cell and the options that it still has: options and their cells."""
+        count, total = len(cells), len(self.options)
+        every = np.arange(count)[:, None] * total + self.search.coarse
+        own = cells.cell() * total + cells.option
+        both = np.unique(np.concatenate([every.ravel(), own]))
+        return both % total, both // total
+
+    def _stuck(self, cells: Cells, goal: float) -> IntArray:
+        """Cells that stay above a goal however narrow they become, at their prices."""
+        waiting = np.flatnonzero(cells.age > 0)
+        part = cells.take(waiting)
+        if len(part) == 0:
+            return waiting
+        spent = self._least_flop(part)
+        cell = part.cell()
+        found = self.search.evaluate(
+            part.option, part.loss_high[cell], part.low[cell], part.high[cell]
+        )
+        offers, _, extra = self.ledger.offers(self.options, part.option, cell, found, spent)
+        return waiting[bound(offers, part.price) + extra > goal]
+
+    def _restarted(self, cells: Cells, price: FloatArray) -> Cells:
+        menus = [self.search.without if low < 0 else self.search.every for low in cells.low]
+        sizes = [menu.size for menu in menus]
+        return replace(
+            cells,
+            price=price,
+            age=np.zeros(len(cells), dtype=np.intp),
+            start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp),
+            option=np.concatenate(menus),
+        )
+
+    def _halved(self, cells: Cells, gap: float) -> Cells:
+        """Every cell as two: half its shapes, or half its losses, whichever matters more."""
+        if len(cells) == 0:
+            return cells
+        floor = self.search.space.law.irreducible
+        several = cells.high > cells.low
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wide = np.log((cells.loss_high - floor) / (cells.loss_low - floor))
+        if self.fleet.models is not None:
+            sizes = np.log(self.fleet.models.active)
+            spread = sizes[np.maximum(cells.high, 0)] - sizes[np.maximum(cells.low, 0)]
+        else:
+            spread = np.zeros(len(cells))
+        by_shape = several & (0.35 * spread >= wide)
+        by_loss = ~by_shape & (wide > 0.0)
+        middle = (cells.low + cells.high) // 2
+        with np.errstate(invalid="ignore"):
+            between = floor + np.sqrt((cells.loss_low - floor) * (cells.loss_high - floor))
+        older = replace(cells, age=cells.age + 1, depth=cells.depth + 1)
+        first = replace(
+            older,
+            high=np.where(by_shape, middle, cells.high),
+            loss_high=np.where(by_loss, between, cells.loss_high),
+        )
+        second = replace(
+            older,
+            low=np.where(by_shape, middle + 1, cells.low),
+            loss_low=np.where(by_loss, between, cells.loss_low),
+        )
+        split = by_shape | by_loss
+        return Cells.joined([first, second.take(np.flatnonzero(split))])
+
+
+def _blocks(sizes: IntArray) -> list[int]:
+    """Edges of blocks of cells with about as many options as are evaluated together."""
+    edges, total = [0], 0
+    for index, size in enumerate(sizes):
+        if total and total + size > CHUNK:
+            edges.append(index)
+            total = 0
+        total += int(size)
+    edges.append(len(sizes))
+    return edges if len(sizes) else [0]

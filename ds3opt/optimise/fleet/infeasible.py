@@ -1,0 +1,193 @@
+"""Why no plan on a fleet keeps every limit, and the smallest limit that one would keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ds3opt.fleet import Fleet
+from ds3opt.optimise.fleet.branch import Branch
+from ds3opt.optimise.fleet.ledger import Ledger
+from ds3opt.optimise.fleet.plans import FleetSearch
+from ds3opt.optimise.fleet.scale import resource_scale
+from ds3opt.optimise.solution import Infeasibility
+from ds3opt.units import format_quantity
+
+_FREE = 1e40
+"""A limit so large that it is none."""
+_QUICK_CELLS = 4000
+_UNITS = {
+    "flop": "FLOP",
+    "energy": "J",
+    "money": "USD",
+    "carbon": "kg",
+    "accelerator_hours": "accelerator-hours",
+    "power": "W",
+    "time": "s",
+    "count": "accelerators",
+}
+
+
+def explain(search: FleetSearch) -> Infeasibility:
+    """The limit that cannot be kept; one that alone would make the rest feasible is preferred."""
+    fleet = search.fleet
+    ledger = Ledger.of(fleet, 1.0)
+    free = replace(
+        ledger, limits=np.full(ledger.rows, _FREE), caps=np.full(ledger.caps.size, _FREE)
+    )
+    if not _feasible(search, free):
+        return _without_limits(search, free)
+    named = [(row.key, row.name) for row in fleet.rows]
+    named += [(f"limits.{cap.name}", cap.name) for cap in fleet.caps]
+    for key in dict.fromkeys(key for key, _ in named):
+        rows = np.array([row.key == key for row in fleet.rows], dtype=bool)
+        caps = np.array([f"limits.{cap.name}" == key for cap in fleet.caps], dtype=bool)
+        relaxed = replace(
+            ledger,
+            limits=np.where(rows, _FREE, ledger.limits),
+            caps=np.where(caps, _FREE, ledger.caps),
+        )
+        if _feasible(search, relaxed):
+            return _too_small(fleet, key, rows, caps, relaxed)
+    key, name = named[0]
+    given, dimension = _given(fleet, key)
+    return Infeasibility(
+        key,
+        given,
+        None,
+        _UNITS[dimension],
+        f"several limits are too small together: {', '.join(dict.fromkeys(n for _, n in named))}",
+    )
+
+
+def _feasible(search: FleetSearch, ledger: Ledger) -> bool:
+    if search.fleet.minimised is not None:
+        # any plan that reaches the accuracy will do, whatever it takes
+        ledger = replace(ledger, scale=_FREE)
+    return bool(np.isfinite(search.scan(ledger).value))
+
+
+def _given(fleet: Fleet, key: str) -> tuple[float, str]:
+    for row in fleet.rows:
+        if row.key == key:
+            return row.limit, row.dimension
+    for cap in fleet.caps:
+        if f"limits.{cap.name}" == key:
+            return cap.limit, cap.dimension
+    return float("nan"), "flop"
+
+
+def _too_small(
+    fleet: Fleet, key: str, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger
+) -> Infeasibility:
+    given, dimension = _given(fleet, key)
+    least = _least(fleet, rows, caps, relaxed)
+    words = f"{key} of {format_quantity(given, dimension)} is too small"
+    if least is not None:
+        words += f": the cheapest feasible plan needs {format_quantity(least, dimension)}"
+    return Infeasibility(key, given, least, _UNITS[dimension], words)
+
+
+def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) -> float | None:
+    """The least that any plan takes of a limit, the others kept."""
+    periods = len(fleet.periods)
+    if np.count_nonzero(rows) > 1 or (np.any(rows) and periods > 1):
+        return None
+    if np.any(rows):
+        row = fleet.rows[int(np.flatnonzero(rows)[0])]
+        serving, training = row.serving, row.training
+    else:
+        cap = fleet.caps[int(np.flatnonzero(caps)[0])]
+        serving = np.zeros_like(fleet.objective_serving)
+        training = np.full(periods, cap.per_flop)
+    others = tuple(r for r, gone in zip(fleet.rows, rows, strict=True) if not gone)
+    rest = tuple(c for c, gone in zip(fleet.caps, caps, strict=True) if not gone)
+    target = fleet.problem.target_accuracy
+    there = replace(
+        fleet,
+        # a target of next to nothing says that something is minimised
+        problem=replace(fleet.problem, target_accuracy=target or 1e-12, objective="limit"),
+        rows=others,
+        caps=rest,
+        objective_serving=serving,
+        objective_training=training,
+        worth=np.zeros(len(fleet.tasks)),
+    )
+    search = FleetSearch(there)
+    ledger = Ledger.of(there, resource_scale(search))
+    plan, _ = Branch(search, ledger).run(1e-3, _QUICK_CELLS)
+    del relaxed
+    return -plan.value * ledger.scale if np.isfinite(plan.value) else None
+
+
+def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:
+    """What stands in the way where every limit is lifted."""
+    fleet = search.fleet
+    tasks = fleet.tasks
+    if fleet.models is not None and fleet.offered is None:
+        lowest, _ = search.loss_span(free)
+        if not np.any(np.isfinite(lowest)):
+            run = fleet.run
+            need = run.bytes_per_parameter * float(
+                np.min(np.asarray(fleet.models.shape.parameters))
+            )
+            if np.isfinite(run.memory_bytes) and need > run.count * run.memory_bytes:
+                return Infeasibility(
+                    "hardware.training.count",
+                    run.count,
+                    float(np.ceil(need / run.memory_bytes)),
+                    "accelerators",
+                    "even the smallest model does not fit the memory of the training accelerators",
+                )
+            return Infeasibility(
+                "model.training_tokens",
+                fleet.problem.space.training_tokens[1],
+                None,
+                "tokens",
+                "no model keeps the limits on training tokens and tokens per parameter",
+            )
+    best = _ceilings(search, free)
+    for group in range(tasks.group_share.size):
+        least = float(tasks.group_min_accuracy[group])
+        if least > best[group]:
+            name = tasks.group_names[group]
+            return Infeasibility(
+                f"min_accuracy of {name}",
+                least,
+                float(best[group]),
+                "accuracy",
+                f"class {name} reaches {100 * best[group]:.2f} % at most with the policies, "
+                "replicas and latency that it may have",
+            )
+    total = float(best @ tasks.group_share)
+    target = fleet.problem.target_accuracy or 0.0
+    return Infeasibility(
+        "accuracy",
+        target,
+        total,
+        "accuracy",
+        f"the highest accuracy within reach is {100 * total:.4g} %",
+    )
+
+
+def _ceilings(search: FleetSearch, free: Ledger) -> np.ndarray:
+    """The most accuracy of every class with any model, (class,)."""
+    fleet, options = search.fleet, search.options
+    tasks = fleet.tasks
+    shapes, losses = [np.array([-1])], [np.array([np.nan])]
+    if fleet.models is not None:
+        lowest, _ = search.loss_span(free)
+        able = np.flatnonzero(np.isfinite(lowest))
+        picks = able[np.unique(np.round(np.linspace(0, able.size - 1, 24)).astype(int))]
+        shapes.append(picks)
+        losses.append(lowest[picks])
+    best = np.zeros(len(tasks))
+    for shape, loss in zip(np.concatenate(shapes), np.concatenate(losses), strict=True):
+        menu = search.every if shape >= 0 else search.without
+        at = np.full(menu.size, shape)
+        found = search.evaluate(menu, np.full(menu.size, loss), at, at)
+        success = np.where(np.all(np.isfinite(found.uses), axis=1), found.success, 0.0)
+        np.maximum.at(best, options.task[menu], success)
+    weighted = np.bincount(tasks.group, tasks.weight * best, minlength=tasks.group_share.size)
+    return np.asarray(weighted / tasks.group_share)

@@ -1,0 +1,309 @@
+"""Plans on a fleet: a shape, a pretraining loss, and what the limits then allow.
+
+A good plan is found by a coarse look at everything and closer ones around the best; how good it is
+against all others is for `branch` to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.fleet import Fleet
+from ds3opt.optimise.fleet.ledger import Ledger
+from ds3opt.optimise.fleet.options import Evaluator, options_of
+from ds3opt.optimise.fleet.prices import Offers, best_net, good_prices, net_worth
+from ds3opt.optimise.training import Training
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+_SCAN_LOSSES = 7
+_SCAN_SHAPES = 8
+_REFINEMENTS = 7
+CHUNK = 250_000
+"""Options that are evaluated together, for memory."""
+FIRST_PRICE = 0.3
+"""Price of a limit that nothing is known of, in worth for its whole size."""
+_WINDOW = 0.03
+"""Net worth per task, of the ledger's scale, within which options count as near."""
+_FINEST = 1e-5
+_ROUNDS = 5
+_WIDTH = 0.04
+"""First step of the reducible loss, relative."""
+
+
+@dataclass
+class Plan:
+    """A model and how far its training goes, with prices of the limits."""
+
+    value: float = -np.inf
+    """Worth of a mix of options that keeps every limit, in units of the ledger's scale."""
+    shape: int = -1
+    """-1: no model is trained."""
+    loss: float = np.nan
+    price: FloatArray | None = None
+
+
+def better(best: Plan, found: list[Plan]) -> Plan:
+    """The best of several plans, the first of equals."""
+    return max([best, *found], key=lambda plan: plan.value)
+
+
+class FleetSearch:
+    """The best plan for a fleet and the least upper bound found for any."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.space = fleet.problem.space
+        self.training = Training(self.space)
+        self.options = options_of(fleet, trained=fleet.models is not None)
+        self.evaluate = Evaluator(fleet, self.options)
+        self.without = np.flatnonzero(self.options.existing >= 0)
+        self.every = np.arange(len(self.options))
+        self.coarse = np.flatnonzero(self.options.coarse)
+
+    # -- training ---------------------------------------------------------------------------
+
+    def flop(self, loss: FloatArray, ledger: Ledger) -> FloatArray:
+        """Training FLOP of every shape for losses, (loss, shape); inf where limits forbid it."""
+        models = self.fleet.models
+        assert models is not None
+        tokens = self.training.tokens(models.loss_parameters[None, :], loss[:, None])
+        found = models.training_flop(self.space, np.asarray(tokens))
+        return np.where(found <= self.shape_caps(ledger), found, np.inf)
+
+    def shape_caps(self, ledger: Ledger) -> FloatArray:
+        """The most training FLOP of every shape, (shape,); negative where it does not fit."""
+        models, run = self.fleet.models, self.fleet.run
+        assert models is not None
+        cap = np.full(len(models), ledger.training_cap() * (1.0 + 1e-12))
+        if np.isfinite(run.memory_bytes):
+            states = run.bytes_per_parameter * np.asarray(models.shape.parameters)
+            needed = np.maximum(np.ceil(states / run.memory_bytes), 1.0)
+            cap = np.where(needed <= self.accelerators_at_most(ledger), cap, -1.0)
+        return cap
+
+    def accelerators_at_most(self, ledger: Ledger) -> float:
+        """Accelerators that may train at a time."""
+        run = self.fleet.run
+        most = run.count
+        for row, limit in zip(self.fleet.rows, ledger.limits, strict=True):
+            if row.key == "limits.power" and run.watts > 0.0:
+                most = min(most, float(np.floor(limit / run.watts * (1.0 + 1e-12))))
+        return most
+
+    def loss_span(self, ledger: Ledger) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest loss that each shape may be trained to, (shape,); nan for none."""
+        models = self.fleet.models
+        assert models is not None
+        size = models.loss_parameters
+        cap = self.shape_caps(ledger)
+        if self.space.infinite_data:
+            loss = self.training.reached_loss(size, np.full(size.shape, np.inf))
+            return np.where(cap >= 0.0, loss, np.nan), np.where(cap >= 0.0, loss, np.nan)
+        low_tokens, high_tokens = self.space.training_tokens
+        least, most = self.space.tokens_per_parameter
+        fewest = np.maximum(low_tokens, least * size)
+        if self.space.on_ray:
+            fewest = np.asarray(self.space.law.optimal_tokens(size))
+        per_token = models.training_flop(self.space, np.ones(size.shape))
+        with np.errstate(over="ignore", invalid="ignore"):
+            tokens = np.minimum(np.minimum(cap / per_token, high_tokens), most * size)
+        if self.space.on_ray:
+            tokens = np.where(tokens >= fewest, fewest, -1.0)
+        possible = (tokens >= fewest * (1.0 - 1e-12)) & (cap >= 0.0)
+        tokens = np.where(possible, tokens, 1.0)
+        lowest = self.training.reached_loss(size, tokens)
+        highest = self.training.reached_loss(size, np.where(possible, fewest, 1.0))
+        return np.where(possible, lowest, np.nan), np.where(possible, highest, np.nan)
+
+    # -- plans ------------------------------------------------------------------------------
+
+    def plans(
+        self,
+        ledger: Ledger,
+        shape: IntArray,
+        loss: FloatArray,
+        start: FloatArray | None = None,
+        *,
+        menu: IntArray | None = None,
+        coarsest: float = np.inf,
+        finest: float = 1e-4,
+    ) -> list[Plan]:
+        """The best plan at each pair of shape and loss, to the accuracy of its prices.
+
+        Parameters
+        ----------
+        start : (pair, limit) prices to begin from.
+        menu : options that are looked at, all where none are given.
+        coarsest, finest : temperatures of the search for prices.
+        """
+        found: list[Plan] = []
+        menu = self.every if menu is None else menu
+        first = np.full((shape.size, ledger.size), FIRST_PRICE) if start is None else start
+        per_block = max(1, CHUNK // max(menu.size, 1))
+        for begin in range(0, shape.size, per_block):
+            part = slice(begin, begin + per_block)
+            found += self._plans(
+                ledger, shape[part], loss[part], first[part], menu, coarsest, finest
+            )
+        return found
+
+    def _plans(
+        self,
+        ledger: Ledger,
+        shape: IntArray,
+        loss: FloatArray,
+        start: FloatArray,
+        menu: IntArray,
+        coarsest: float,
+        finest: float,
+    ) -> list[Plan]:
+        count = shape.size
+        spent = self.spent(ledger, shape, loss)
+        option = np.tile(menu, count)
+        cell = np.repeat(np.arange(count), menu.size)
+        offers, _, extra = self.offers_at(ledger, shape, shape, loss, spent, option, cell)
+        possible = np.isfinite(spent) & np.all(offers.room[:, : ledger.rows] > 0.0, axis=1)
+        price, _, value = good_prices(offers, start, coarsest=coarsest, finest=finest)
+        value = np.where(possible, value + extra, -np.inf)
+        return [
+            Plan(float(value[i]), int(shape[i]), float(loss[i]), price[i]) for i in range(count)
+        ]
+
+    def spent(self, ledger: Ledger, shape: IntArray, loss: FloatArray) -> FloatArray:
+        """Training FLOP of pairs of shape and loss; 0 where no model is trained."""
+        if self.fleet.models is None:
+            return np.zeros(shape.size)
+        every = self.flop(np.nan_to_num(loss, nan=1e9), ledger)
+        return np.where(shape >= 0, every[np.arange(shape.size), np.maximum(shape, 0)], 0.0)
+
+    def offers_at(
+        self,
+        ledger: Ledger,
+        low: IntArray,
+        high: IntArray,
+        loss: FloatArray,
+        spent: FloatArray,
+        option: IntArray,
+        cell: IntArray,
+    ) -> tuple[Offers, IntArray, FloatArray]:
+        known = (self.options.existing[option] >= 0) | (low[cell] >= 0)
+        option, cell = option[known], cell[known]
+        found = self.evaluate(option, loss[cell], low[cell], high[cell])
+        return ledger.offers(
+            self.options, option, cell, found, np.where(np.isfinite(spent), spent, 0.0)
+        )
+
+    def scan(self, ledger: Ledger) -> Plan:
+        """A good plan: a coarse look at everything, then closer ones around the best."""
+        best = Plan()
+        if self.without.size or self.fleet.models is None:
+            best = better(best, self.plans(ledger, np.array([-1]), np.array([np.nan])))
+        if self.fleet.models is None:
+            return best
+        lowest, highest = self.loss_span(ledger)
+        able = np.flatnonzero(np.isfinite(lowest))
+        if able.size == 0:
+            return best
+        picks = np.unique(np.round(np.linspace(0, able.size - 1, _SCAN_SHAPES)).astype(int))
+        shape, loss = self._grid(
+            able[picks], lowest, highest, np.linspace(0.03, 0.97, _SCAN_LOSSES)
+        )
+        rough = better(Plan(), self.plans(ledger, shape, loss, menu=self.coarse, finest=3e-3))
+        stride = max(1, int(np.max(np.diff(able[picks]), initial=1)))
+        width = 1.0 / (_SCAN_LOSSES - 1)
+        for _ in range(_REFINEMENTS):
+            if not np.isfinite(rough.value):
+                return best
+            assert rough.price is not None
+            stride, width = max(1, stride // 2), 0.55 * width
+            place = self._place(rough, lowest, highest)
+            near = np.unique(rough.shape + stride * np.array([-1, 0, 1]))
+            near = near[np.isin(near, able)]
+            at = np.unique(np.clip(place + width * np.array([-1.0, 0.0, 1.0]), 0.0, 1.0))
+            shape, loss = self._grid(near, lowest, highest, at)
+            start = np.tile(np.maximum(rough.price, 1e-4), (shape.size, 1))
+            found = self.plans(
+                ledger, shape, loss, start, menu=self.coarse, coarsest=3e-3, finest=1e-3
+            )
+            rough = better(Plan(), found)
+        if not np.isfinite(rough.value):
+            return best
+        menu = near_options(self, ledger, rough)
+        return better(best, [polished(self, ledger, rough, np.union1d(menu, self.without))])
+
+    def _grid(
+        self, shapes: IntArray, lowest: FloatArray, highest: FloatArray, at: FloatArray
+    ) -> tuple[IntArray, FloatArray]:
+        shape = np.repeat(shapes, at.size)
+        part = np.tile(at, shapes.size)
+        floor = self.space.law.irreducible
+        low, high = np.log(lowest[shape] - floor), np.log(highest[shape] - floor)
+        loss = floor + np.exp(low + part * (high - low))
+        loss = np.clip(loss, lowest[shape], highest[shape])
+        pairs = np.unique(np.stack([shape.astype(float), loss], axis=1), axis=0)
+        return pairs[:, 0].astype(np.intp), pairs[:, 1]
+
+    def _place(self, plan: Plan, lowest: FloatArray, highest: FloatArray) -> float:
+        floor = self.space.law.irreducible
+        low, high = np.log(lowest[plan.shape] - floor), np.log(highest[plan.shape] - floor)
+        if high <= low:
+            return 0.0
+        return float((np.log(plan.loss - floor) - low) / (high - low))
+
+
+def near_options(search: FleetSearch, ledger: Ledger, plan: Plan) -> IntArray:
+    """Options that are nearly as good as the best of their task at a plan's prices."""
+    menu = search.every if plan.shape >= 0 else search.without
+    one = np.zeros(menu.size, dtype=np.intp)
+    shape = np.full(menu.size, plan.shape)
+    found = search.evaluate(menu, np.full(menu.size, plan.loss), shape, shape)
+    offers, which, _ = ledger.offers(search.options, menu, one, found, np.zeros(1))
+    assert plan.price is not None
+    net = net_worth(offers, plan.price[None, :])
+    best = best_net(offers, net).ravel()
+    weight = ledger.weight[offers.owner]
+    return np.sort(which[(net >= best[offers.owner] - _WINDOW * weight) & (which >= 0)])
+
+
+def polished(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> Plan:
+    """The best plan of the same or a neighbouring shape, with its training adjusted."""
+    if plan.shape < 0 or search.fleet.models is None:
+        return _at(search, ledger, plan, menu)
+    lowest, highest = search.loss_span(ledger)
+    floor = search.space.law.irreducible
+    width = _WIDTH
+    best = _at(search, ledger, plan, menu)
+    count = lowest.size
+    for round_ in range(_ROUNDS):
+        shapes = np.clip([best.shape - 1, best.shape, best.shape + 1], 0, count - 1)
+        shapes = np.unique(shapes) if round_ < 2 else np.array([best.shape])
+        shapes = shapes[np.isfinite(lowest[shapes])]
+        steps = width * np.linspace(-1.0, 1.0, 7)
+        shape = np.repeat(shapes, steps.size)
+        loss = floor + (best.loss - floor) * np.exp(np.tile(steps, shapes.size))
+        loss = np.clip(loss, lowest[shape], highest[shape])
+        assert best.price is not None
+        start = np.tile(best.price, (shape.size, 1))
+        found = search.plans(ledger, shape, loss, start, menu=menu, coarsest=1e-3, finest=_FINEST)
+        best = better(best, found)
+        width *= 0.35
+    return best
+
+
+def _at(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> Plan:
+    assert plan.price is not None
+    found = search.plans(
+        ledger,
+        np.array([plan.shape]),
+        np.array([plan.loss]),
+        plan.price[None, :],
+        menu=menu,
+        coarsest=1e-2,
+        finest=_FINEST,
+    )
+    return better(plan, found)

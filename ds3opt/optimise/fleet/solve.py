@@ -1,0 +1,389 @@
+"""The certified optimum of a scenario on hardware, and what stands beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.fleet import Fleet, compile_fleet
+from ds3opt.optimise.answer import class_outcomes
+from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
+from ds3opt.optimise.fleet.branch import Branch
+from ds3opt.optimise.fleet.infeasible import explain
+from ds3opt.optimise.fleet.ledger import Ledger
+from ds3opt.optimise.fleet.mix import FleetMix, exact_mix
+from ds3opt.optimise.fleet.nearby import price_per_doubling, ranges
+from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
+from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options, polished
+from ds3opt.optimise.fleet.scale import resource_scale
+from ds3opt.optimise.notes import notes_for
+from ds3opt.optimise.solution import (
+    Baseline,
+    Certificate,
+    FrontierPoint,
+    LimitUse,
+    Note,
+    Solution,
+    Status,
+)
+from ds3opt.schema import Scenario
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+_TIGHT = 2e-3
+"""Relative distance from a limit at which it counts as binding."""
+BASELINES = (
+    ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
+    ("tokens_per_parameter_20", "20 tokens per parameter"),
+)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """The optimum for one set of limits."""
+
+    ledger: Ledger
+    mix: FleetMix
+    upper: float
+    gap: float
+    """That was asked for, in units of the ledger's scale."""
+    menu: np.ndarray
+
+    @property
+    def converged(self) -> bool:
+        return self.upper - self.mix.value <= self.gap * (1.0 + 1e-9)
+
+
+def solve_fleet(
+    scenario: Scenario,
+    *,
+    frontier: bool = True,
+    details: bool = True,
+    progress: Progress | None = None,
+) -> Solution:
+    """The certified optimum of a scenario that names hardware, existing models or their limits.
+
+    Parameters
+    ----------
+    frontier : also solve the scenario's frontier, where it states one.
+    details : also baselines, shadow prices and the ranges of decisions within the gap.
+    progress : called with a stage and the fraction of it that is done.
+    """
+    fleet = compile_fleet(scenario)
+    search = FleetSearch(fleet)
+    solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
+    if solved is None:
+        solution = replace(_empty(fleet), infeasibility=explain(search))
+    else:
+        solution = _solution(search, solved, details=details)
+        if details:
+            solution = replace(solution, baselines=_baselines(fleet, search))
+    asked = scenario.frontier if frontier else None
+    if asked is not None:
+        values = np.geomspace(asked.from_, asked.to, asked.points)
+        values[0], values[-1] = asked.from_, asked.to
+        points = []
+        for number, value in enumerate(values):
+            points.append(_point(scenario, asked.over, float(value)))
+            if progress is not None:
+                progress("frontier", (number + 1) / values.size)
+        solution = replace(solution, frontier_over=asked.over, frontier=tuple(points))
+    return replace(solution, horizon_seconds=scenario.workload.horizon)
+
+
+def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _Solved | None:
+    """The optimum under a ledger; None where no plan keeps every limit."""
+    problem = search.fleet.problem
+    relative = search.fleet.minimised is not None
+    gap = problem.resource_gap if relative else problem.gap * search.fleet.scale / ledger.scale
+    plan, upper = Branch(search, ledger).run(0.9 * gap, problem.max_cells, progress)
+    if not np.isfinite(plan.value):
+        return None
+    menu = near_options(search, ledger, plan)
+    mix = exact_mix(search, ledger, plan, menu)
+    if mix is None:
+        return None
+    if relative:
+        gap *= abs(mix.value)
+    return _Solved(ledger, mix, max(upper, mix.value), gap, menu)
+
+
+def _solution(search: FleetSearch, solved: _Solved, *, details: bool) -> Solution:
+    fleet, ledger, mix = search.fleet, solved.ledger, solved.mix
+    outcome = outcome_of(search, mix)
+    problem = fleet.problem
+    low, high = mix.value * ledger.scale, solved.upper * ledger.scale
+    if fleet.minimised is not None:
+        certificate = Certificate(
+            problem.objective, max(-high, 0.0), -low, problem.resource_gap, True
+        )
+    else:
+        requested = problem.gap * fleet.scale
+        certificate = Certificate(problem.objective, low, high, requested, False)
+    rows = outcome.rows
+    classes = class_outcomes(problem, rows)
+    return replace(
+        _empty(fleet),
+        status=Status.OPTIMAL if solved.converged else Status.NOT_CONVERGED,
+        certificate=certificate,
+        parameters=outcome.parameters,
+        training_tokens=outcome.training_tokens,
+        loss=outcome.loss,
+        accuracy=min(1.0, math.fsum(row.share * row.accuracy for row in rows)),
+        value=math.fsum(row.share * row.accuracy * row.value for row in rows),
+        training_flop=outcome.training_flop,
+        inference_flop=outcome.inference_flop,
+        tasks=rows,
+        classes=classes,
+        limits=_limit_uses(search, solved, outcome, [c.accuracy for c in classes], details),
+        resources=outcome.resources,
+        training_plan=outcome.training_plan,
+        periods=outcome.periods,
+        ranges=ranges(search, ledger, mix.plan, solved.menu, solved.gap) if details else {},
+        warnings=_notes(fleet, outcome),
+    )
+
+
+def _notes(fleet: Fleet, outcome: FleetOutcome) -> tuple[Note, ...]:
+    if outcome.parameters is None or outcome.training_tokens is None:
+        return ()
+    return notes_for(fleet.problem, outcome.parameters, outcome.training_tokens, outcome.rows)
+
+
+def _empty(fleet: Fleet) -> Solution:
+    problem = fleet.problem
+    target = problem.target_accuracy
+    parts = [] if fleet.models is None else [fleet.models.scope]
+    if fleet.offered is not None:
+        names = dict.fromkeys(way.model for way in fleet.offered.ways)
+        parts.append(f"existing {', '.join(names)}")
+    budgets = f"token budgets of at most {2 ** (1 / STEPS_PER_OCTAVE) - 1:.0%} between neighbours"
+    return Solution(
+        scenario=problem.name,
+        objective=problem.objective,
+        target=None if target is None else ("accuracy", target),
+        status=Status.INFEASIBLE,
+        tasks_served=problem.tasks_served,
+        unique_tokens=(
+            problem.space.unique_tokens if math.isfinite(problem.space.unique_tokens) else None
+        ),
+        scope="; ".join([*parts, budgets]),
+        loss_law=problem.space.law_name if fleet.models is not None else "",
+        loss_law_source=problem.space.law.source if fleet.models is not None else "",
+    )
+
+
+# -- limits -----------------------------------------------------------------------------------
+
+
+def _limit_uses(
+    search: FleetSearch,
+    solved: _Solved,
+    outcome: FleetOutcome,
+    accuracies: list[float],
+    details: bool,
+) -> tuple[LimitUse, ...]:
+    fleet, ledger, mix = search.fleet, solved.ledger, solved.mix
+    uses: list[LimitUse] = []
+    sign = -1.0 if fleet.minimised is not None else 1.0
+    for index, row in enumerate(fleet.rows):
+        limit = float(ledger.limits[index])
+        used = float(mix.used[index]) * limit
+        doubling = None
+        binding = used >= limit * (1.0 - _TIGHT)
+        if details:
+            doubling = 0.0
+            if binding:
+                moved = price_per_doubling(search, ledger, mix.plan, solved.menu, row=index)
+                doubling = None if math.isnan(moved) else sign * moved * ledger.scale
+        uses.append(_use(row.name, limit, min(used, limit), binding, doubling, row.dimension))
+    for index, cap in enumerate(fleet.caps):
+        limit = float(ledger.caps[index])
+        used = outcome.training_flop * cap.per_flop
+        binding = used >= limit * (1.0 - _TIGHT)
+        doubling = None
+        if details:
+            doubling = 0.0
+            if binding:
+                moved = price_per_doubling(search, ledger, mix.plan, solved.menu, cap=index)
+                doubling = None if math.isnan(moved) else sign * moved * ledger.scale
+        uses.append(_use(cap.name, limit, min(used, limit), binding, doubling, cap.dimension))
+    if fleet.minimised is not None and fleet.problem.target_accuracy is not None:
+        uses.insert(0, _target(search, solved, fleet.problem.target_accuracy))
+    uses += _required(fleet, ledger, mix, accuracies)
+    return tuple(uses)
+
+
+UNITS = {
+    "flop": "FLOP",
+    "energy": "J",
+    "money": "USD",
+    "carbon": "kg",
+    "accelerator_hours": "accelerator-hours",
+    "power": "W",
+    "time": "s",
+    "count": "accelerators",
+}
+
+
+def _use(
+    name: str, limit: float, used: float, binding: bool, doubling: float | None, dimension: str
+) -> LimitUse:
+    single = None if doubling is None else doubling / (math.log(2.0) * limit)
+    return LimitUse(name, limit, used, binding, doubling, UNITS[dimension], shadow_price=single)
+
+
+def _target(search: FleetSearch, solved: _Solved, target: float) -> LimitUse:
+    """The required accuracy as a limit; its price is the resource's change per accuracy point."""
+    mix, ledger = solved.mix, solved.ledger
+    reached = math.fsum(
+        float(search.fleet.tasks.weight[task]) * float(part) * float(success)
+        for task, part, success in zip(mix.tasks, mix.amount, mix.found.success, strict=True)
+    )
+    # the price is worth per part of the target
+    price = float(mix.prices[ledger.rows + len(ledger.groups) - 1])
+    per_point = 0.01 * price / target / abs(mix.value) if mix.value else None
+    return LimitUse(
+        "accuracy",
+        target,
+        reached,
+        reached <= target * (1.0 + 1e-6),
+        None,
+        "accuracy",
+        "at least",
+        relative_cost_per_point=per_point,
+    )
+
+
+def _required(
+    fleet: Fleet, ledger: Ledger, mix: FleetMix, accuracies: list[float]
+) -> list[LimitUse]:
+    tasks = fleet.tasks
+    uses = []
+    needy = np.flatnonzero(tasks.group_min_accuracy > 0.0)
+    for number, group in enumerate(needy):
+        least, reached = float(tasks.group_min_accuracy[group]), accuracies[int(group)]
+        price = float(mix.prices[ledger.rows + number]) * ledger.scale
+        uses.append(
+            LimitUse(
+                f"min_accuracy of {tasks.group_names[group]}",
+                least,
+                reached,
+                reached <= least * (1.0 + 1e-6),
+                -price * math.log(2.0) if price > 1e-12 else 0.0,
+                "accuracy",
+                "at least",
+            )
+        )
+    return uses
+
+
+# -- beside the answer ------------------------------------------------------------------------
+
+
+def _baselines(fleet: Fleet, search: FleetSearch) -> tuple[Baseline, ...]:
+    if fleet.models is None or fleet.problem.space.infinite_data:
+        return ()
+    return tuple(_baseline(fleet, name, words) for name, words in BASELINES)
+
+
+def _baseline(fleet: Fleet, name: str, words: str) -> Baseline:
+    """The best that a rule for training tokens reaches: a scan of the shapes, not certified."""
+    space = fleet.problem.space
+    if name == "training_optimal_ratio":
+        space = replace(space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
+    else:
+        space = replace(space, tokens_per_parameter=(20.0, 20.0))
+    there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None)
+    search = FleetSearch(there)
+    ledger = Ledger.of(there, resource_scale(search))
+    plan = search.scan(ledger)
+    if not np.isfinite(plan.value) or plan.shape < 0:
+        return Baseline(name, words, None, None, None)
+    mix = exact_mix(search, ledger, plan, near_options(search, ledger, plan))
+    if mix is None:
+        return Baseline(name, words, None, None, None)
+    value = mix.value * ledger.scale
+    outcome = outcome_of(search, mix)
+    sign = -1.0 if fleet.minimised is not None else 1.0
+    return Baseline(name, words, sign * value, outcome.parameters, outcome.training_tokens)
+
+
+def _point(scenario: Scenario, over: str, value: float) -> FrontierPoint:
+    """One row of the Pareto table."""
+    limits = scenario.limits.model_copy(update={over: value})
+    there = scenario.model_copy(update={"limits": limits, "frontier": None})
+    solution = solve_fleet(there, frontier=False, details=False)
+    return point_of(value, solution)
+
+
+def point_of(limit: float, solved: Solution) -> FrontierPoint:
+    """A solution as a row of a Pareto table."""
+    certificate = solved.certificate
+    if solved.status is Status.INFEASIBLE or certificate is None:
+        return FrontierPoint(limit, Status.INFEASIBLE, *[None] * 7)
+    maximised = not certificate.relative
+    low, high = certificate.lower, certificate.upper
+    return FrontierPoint(
+        limit,
+        solved.status,
+        low if maximised else high,
+        high if maximised else low,
+        solved.parameters,
+        solved.training_tokens,
+        solved.training_flop,
+        solved.inference_flop,
+        math.fsum(row.share * row.expected_tokens for row in solved.tasks),
+    )
+
+
+def evaluate_fleet(
+    scenario: Scenario,
+    parameters: float,
+    training_tokens: float | None,
+    *,
+    policies: Mapping[str, str] | None = None,
+    token_budgets: Mapping[str, float] | None = None,
+) -> Solution:
+    """Score a given model on a fleet; policies and token budgets are chosen as well as possible.
+
+    Raises
+    ------
+    UsageError : where policies or token budgets are given: they are chosen here.
+    """
+    from ds3opt.errors import UsageError
+    from ds3opt.fleet.models import one_model
+
+    if policies or token_budgets:
+        raise UsageError("on hardware policies and token budgets are chosen, not given")
+    given = training_tokens if training_tokens is not None else math.inf
+    fleet = compile_fleet(scenario, one_model(scenario, parameters))
+    space = replace(
+        fleet.problem.space,
+        parameters=(parameters, parameters),
+        training_tokens=(given, given),
+        tokens_per_parameter=(0.0, math.inf),
+    )
+    fleet = replace(fleet, problem=replace(fleet.problem, space=space))
+    search = FleetSearch(fleet)
+    ledger = Ledger.of(fleet, resource_scale(search))
+    lowest, _ = search.loss_span(ledger)
+    plan = Plan(shape=0, loss=float(lowest[0]))
+    if np.isfinite(plan.loss):
+        (plan,) = search.plans(ledger, np.array([0]), lowest[:1])
+    mix = None
+    if np.isfinite(plan.value):
+        mix = exact_mix(search, ledger, plan, near_options(search, ledger, plan))
+    if mix is None:
+        return replace(_empty(fleet), infeasibility=explain(search))
+    solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
+    solution = _solution(search, solved, details=False)
+    return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+__all__ = ["evaluate_fleet", "point_of", "polished", "solve_fleet"]
