@@ -18,6 +18,7 @@ from ds3opt.cli.pareto import pareto
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
 from ds3opt.cli.solve import solve
+from ds3opt.cli.validate import validate
 
 app = typer.Typer(
     name="ds3opt",
@@ -62,6 +63,7 @@ _COMMANDS = (
     ),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),
+    (validate, "The hardware model beside measurements.", "validate --measured mine.csv"),
     (schema, "JSON Schema of a scenario, for editors.", "schema -o scenario.schema.json"),
     (new, "A scenario to start from.", "new -o mine.yaml"),
 )

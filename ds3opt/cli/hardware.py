@@ -150,8 +150,8 @@ def _sheet_document(loaded: LoadedSheet) -> Document:
         "figures": data,
     }
     title = f"{loaded.name}: {sheet.vendor} {sheet.name}"
-    if sheet.note:
-        table = replace(table, footer=sheet.note)
+    note = f"{sheet.note} " if sheet.note else ""
+    table = replace(table, footer=f"{note}Calibration: {sheet.calibration}.")
     return Document(title, (table, replace(documents, header=False)), about, records)
 
 

@@ -15,6 +15,7 @@ ORDER = (
     "scenarios",
     "laws",
     "hardware",
+    "validate",
     "schema",
     "new",
 )

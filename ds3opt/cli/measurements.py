@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds3opt.errors import Problem, ScenarioError, UsageError
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from ds3opt.fit.serving import ServingRuns
     from ds3opt.fit.training import TrainingRuns
     from ds3opt.io.measured_csv import Record
-    from ds3opt.laws.roofline import Device, ModelShape
+    from ds3opt.laws._types import FloatArray
+    from ds3opt.laws.roofline import Device, Efficiency, ModelShape
     from ds3opt.schema.accelerator import Accelerator
 
 T = TypeVar("T")
@@ -53,9 +55,11 @@ class Serving:
     runs: ServingRuns
     calibrations: tuple[str, ...]
     """Name of the calibration of each row's accelerator."""
-    stored: tuple[str, ...]
-    """Format of routed experts, or else of all weights."""
-    data_parallel: np.ndarray[Any, np.dtype[np.bool_]]
+    efficiency: Efficiency
+    """Constants of each row's calibration."""
+    within: FloatArray
+    """Largest factor accepted between measured and predicted; NaN: the calibration's band."""
+    data_parallel: NDArray[np.bool_]
     """Rows whose attention is replicated and not shared, which the laws do not describe."""
 
 
@@ -65,6 +69,10 @@ class Training:
 
     runs: TrainingRuns
     calibrations: tuple[str, ...]
+    predicted: FloatArray
+    """Utilisation by each row's calibration; NaN where it has none for the precision."""
+    within: FloatArray
+    """As in `Serving`."""
 
 
 @dataclass(frozen=True)
@@ -94,35 +102,40 @@ def load_measured(path: str | Path, folders: Sequence[str | Path] = ()) -> Measu
 
 def _serving(records: list[Record], folders: Sequence[str | Path]) -> Serving:
     from ds3opt.fit.serving import ServingRuns
+    from ds3opt.laws.roofline import sequences_that_fit
 
     rows = _gathered(lambda one: _serving_row(one, folders), records)
-    runs = ServingRuns(
-        model=np.array([row["model"] for row in rows]),
-        accelerator=np.array([row["accelerator"] for row in rows]),
-        shape=_stacked([row["shape"] for row in rows]),
-        device=_stacked([row["device"] for row in rows]),
-        **{
-            name: np.array([row[name] for row in rows], dtype=np.float64)
-            for name in (
-                "accelerators",
-                "sequences",
-                "prompt_tokens",
-                "output_tokens",
-                "step_seconds",
-                "tokens_per_s",
-                "joules_per_token",
-            )
-        },
+    device, shape = _stacked([row["device"] for row in rows]), _stacked([r["shape"] for r in rows])
+    efficiency = _stacked([row["efficiency"] for row in rows])
+    columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    fitting = sequences_that_fit(
+        shape,
+        device,
+        efficiency,
+        cached_tokens=columns["prompt_tokens"] + columns["output_tokens"] / 2.0,
+        accelerators=columns["accelerators"],
     )
+    asked = np.isnan(columns["sequences"])
+    refused = [
+        one.problem("num_gpus", "the model does not fit in so many accelerators")
+        for one, room, needed in zip(records, fitting, asked, strict=True)
+        if needed and room < 1.0
+    ]
+    if refused:
+        raise UsageError(*refused)
+    columns |= {"device": device, "shape": shape}
+    columns["sequences"] = np.where(asked, np.floor(fitting), columns["sequences"])
     return Serving(
-        runs,
+        ServingRuns(**{field.name: columns[field.name] for field in fields(ServingRuns)}),
         tuple(row["calibration"] for row in rows),
-        tuple(row["stored"] for row in rows),
-        np.array([row["data_parallel"] for row in rows], dtype=bool),
+        efficiency,
+        columns["within"],
+        columns["data_parallel"],
     )
 
 
 def _serving_row(record: Record, folders: Sequence[str | Path]) -> dict[str, Any]:
+    from ds3opt.io.calibration import load_calibration
     from ds3opt.laws.roofline import Device
 
     model, spec = _model(record, folders)
@@ -130,16 +143,17 @@ def _serving_row(record: Record, folders: Sequence[str | Path]) -> dict[str, Any
     precision = _precision(record, "prec")
     # 4-bit experts stand beside bf16 weights; other formats hold all weights.
     weights = "bf16" if precision == "mxfp4" and spec.routed_precision else precision
-    shape = spec.model_shape(weights)
-    heads = 1.0 if spec.latent else (spec.kv_heads or spec.heads)
-    rate = "fp8" if precision == "fp8" else "bf16"
+    cached = _precision(record, "kv_prec") if record.filled("kv_prec") else "bf16"
+    shape = spec.model_shape(weights, cached)
+    rate = precision if precision in {"fp8", "int8", "fp4"} else "bf16"
     flop_per_s = accelerator.get(f"dense_flop_per_s.{rate}")
+    calibration = load_calibration(accelerator.calibration, folders)
     return {
         "model": model,
         "accelerator": accelerator.name,
         "calibration": accelerator.calibration,
-        "stored": spec.routed_precision or weights,
-        "shape": replace(shape, cache_shards=heads),
+        "efficiency": calibration.efficiency(spec.routed_precision or weights),
+        "shape": shape,
         "device": Device(
             flop_per_s=flop_per_s or _figure(record, accelerator, "dense_flop_per_s.bf16"),
             bandwidth_bytes_per_s=_figure(record, accelerator, "bandwidth_bytes_per_s"),
@@ -147,25 +161,38 @@ def _serving_row(record: Record, folders: Sequence[str | Path]) -> dict[str, Any
             link_bytes_per_s=_figure(record, accelerator, "link_bytes_per_s"),
             board_power_watts=_figure(record, accelerator, "board_power_watts"),
         ),
-        "accelerators": record.required("num_gpus", least=0.0, most=1e6),
-        "sequences": record.required("avg_batch", most=1e9),
+        "accelerators": record.required("num_gpus", least=1.0 - 1e-9, most=1e6),
+        "sequences": record.number("avg_batch", most=1e9),
         "prompt_tokens": _prompt_tokens(record),
-        "output_tokens": record.required("avg_out", most=1e9),
+        "output_tokens": record.required("avg_out", least=1.0 - 1e-9, most=1e9),
         "step_seconds": record.number("med_itl_ms") / 1e3,
         "tokens_per_s": record.number("tok_s"),
         "joules_per_token": record.number("J_per_tok"),
+        "within": record.number("within", least=1.0, most=1e6),
         "data_parallel": bool(_DATA_PARALLEL.search(record.cells.get("par", ""))),
     }
 
 
 def _training(records: list[Record], folders: Sequence[str | Path]) -> Training:
     from ds3opt.fit.training import TrainingRuns
+    from ds3opt.io.calibration import load_calibration
 
     rows = _gathered(lambda one: _training_row(one, folders), records)
     columns: dict[str, Any] = {
         field.name: np.array([row[field.name] for row in rows]) for field in fields(TrainingRuns)
     }
-    return Training(TrainingRuns(**columns), tuple(row["calibration"] for row in rows))
+    runs = TrainingRuns(**columns)
+    known = [load_calibration(row["calibration"], folders) for row in rows]
+    told = [
+        one.utilisation(precision, share)
+        for one, precision, share in zip(known, runs.precision, runs.attention_share, strict=True)
+    ]
+    return Training(
+        runs,
+        tuple(row["calibration"] for row in rows),
+        np.array([np.nan if value is None else value for value in told]),
+        np.array([row["within"] for row in rows]),
+    )
 
 
 def _training_row(record: Record, folders: Sequence[str | Path]) -> dict[str, Any]:
@@ -185,6 +212,7 @@ def _training_row(record: Record, folders: Sequence[str | Path]) -> dict[str, An
         "sequence_tokens": record.required("seq_len", most=1e9),
         "accelerators": record.number("gpus", most=1e7),
         "utilisation": record.required("MFU", most=100.0) / 100.0,
+        "within": record.number("within", least=1.0, most=1e6),
     }
 
 
@@ -265,7 +293,7 @@ def _gathered(row: Callable[[Record], T], records: list[Record]) -> list[T]:
 
 def _stacked(parts: list[Any]) -> Any:
     """Shapes or devices of single things as one of arrays."""
-    kind: type[ModelShape] | type[Device] = type(parts[0])
+    kind: type[ModelShape] | type[Device] | type[Efficiency] = type(parts[0])
     return kind(
         **{
             field.name: np.array([getattr(part, field.name) for part in parts], dtype=np.float64)

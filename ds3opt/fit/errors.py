@@ -8,6 +8,11 @@ import numpy as np
 
 from ds3opt.laws._types import FloatArray
 
+SHARE_INSIDE = 0.8
+"""Of rows between the tenth and ninetieth percentile."""
+SURE = 0.01
+"""A band is missed when chance would leave so few rows inside it less often than this."""
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -40,8 +45,14 @@ def errors(measured: FloatArray, predicted: FloatArray) -> Errors | None:
     )
 
 
-def inside(measured: FloatArray, predicted: FloatArray, low: float, high: float) -> tuple[int, int]:
-    """Rows whose measured over predicted lies within a band, and rows in which it is known."""
-    known = np.isfinite(measured)
-    ratio = measured[known] / predicted[known]
-    return int(np.sum((ratio >= low) & (ratio <= high))), int(known.sum())
+def too_few(inside: int, rows: int) -> bool:
+    """Whether fewer rows lie inside a band of 80 % than chance leaves in 1 of 100 tables.
+
+    The lower tail of the binomial distribution.
+
+    >>> too_few(8, 10), too_few(4, 10), too_few(0, 2), too_few(0, 3)
+    (False, True, False, True)
+    """
+    from scipy.special import bdtr
+
+    return rows > 0 and float(bdtr(inside, rows, SHARE_INSIDE)) < SURE

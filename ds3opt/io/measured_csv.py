@@ -14,7 +14,9 @@ from ds3opt.errors import Location, Problem, UsageError
 from ds3opt.units import UnitError, parse_quantity
 
 SERVING = ("model", "gpu", "num_gpus", "prec", "avg_batch", "avg_out")
-"""Columns that a serving row needs, beside one of `SERVING_MEASURED`."""
+"""Columns of a serving row, beside one of `SERVING_MEASURED`."""
+MAY_BE_EMPTY = frozenset({"avg_batch"})
+"""Columns whose cells may be empty: as many sequences as fit."""
 SERVING_MEASURED = ("med_itl_ms", "tok_s", "J_per_tok")
 TRAINING = ("gpu", "precision", "params", "seq_len", "MFU")
 """Columns that a training row needs."""
@@ -119,7 +121,7 @@ def read_measurements(text: str, source: str) -> tuple[list[Record], list[Record
         for rows_, names in ((serving, SERVING), (training, TRAINING))
         for one in rows_
         for name in names
-        if not one.filled(name)
+        if name not in MAY_BE_EMPTY and not one.filled(name)
     ]
     problems += [
         one.problem(SERVING_MEASURED[0], f"a row needs one of {', '.join(SERVING_MEASURED)}")

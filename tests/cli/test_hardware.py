@@ -82,6 +82,7 @@ def test_show_has_every_figure_with_its_source(run) -> None:
     for source in {figure.source for figure in figures.values()}:
         assert source.split(",")[0] in done.stdout
     assert "not verified" in done.stdout
+    assert "never the superchip with two. Calibration: b200.\n" in done.stdout
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])

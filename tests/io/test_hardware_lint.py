@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ds3opt.errors import Ds3optError
 from ds3opt.io.accelerators import accelerator_files, load_sheet
@@ -402,3 +405,23 @@ def test_every_figure_of_a_description_is_read() -> None:
         + [f"{field}: 8" for field in DIMENSIONS if "." not in field]
     )
     assert set(read_figures(load_yaml(text, "x"))) == set(DIMENSIONS)
+
+
+SHIPPED = accelerator_files()["h100-sxm"].read_text(encoding="utf-8")
+
+
+@given(
+    st.integers(0, len(SHIPPED)),
+    st.integers(0, 40),
+    st.text(alphabet="abz019 .:,-{}[]\n&*#'\"\\%", max_size=12) | st.text(max_size=4),
+)
+def test_any_damage_is_judged_or_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, start: int, length: int, put: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.yaml"
+    damaged = SHIPPED[:start] + put + SHIPPED[start + length :]
+    path.write_text(damaged, encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(Ds3optError):
+        for found in lint_sheet(path, today=TODAY):
+            assert found.problem.message
+            assert found.problem.location is not None
