@@ -34,6 +34,8 @@ IntArray = NDArray[np.intp]
 
 PHYSICAL = ("energy", "cost", "carbon", "accelerator_hours")
 """Resources that hardware decides; reported wherever their figures are known."""
+USABLE_MEMORY = 0.9
+"""Share of a training accelerator's memory that states may fill where nothing is calibrated."""
 _JOINT = ("total_flop", "inference_flop", *PHYSICAL)
 _PER_UNIT = {"accelerator_hours": 1.0}
 
@@ -144,7 +146,8 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
     hardware = scenario.hardware
     found = models if models is not None else trainable_models(scenario)
     server = _server(hardware) if hardware is not None and hardware.inference else None
-    run = training_run(hardware, server.efficiency.usable_memory if server else 0.9)
+    usable = float(server.efficiency.usable_memory) if server is not None else USABLE_MEMORY
+    run = training_run(hardware, usable)
     limits = scenario.limits.given()
     wanted = set(limits) | ({problem.objective} if problem.target_accuracy is not None else set())
     if problem.objective == "net_value":
@@ -215,15 +218,16 @@ def _complete(scenario: Scenario, wanted: set[str], models: Models | None) -> No
                 hint="give workload.horizon, such as 365 days",
             )
         )
-    if "training_time" in wanted and hardware is not None and hardware.training is not None:
-        if hardware.training.count is None and "power" not in wanted:
-            raise ScenarioError(
-                Mistake(
-                    "training_time needs hardware.training.count: on how many accelerators?",
-                    path="limits.training_time",
-                    hint="give hardware.training.count, such as 1024",
-                )
+    training = hardware.training if hardware is not None else None
+    counted = training is not None and training.count is not None
+    if "training_time" in wanted and training is not None and not counted and "power" not in wanted:
+        raise ScenarioError(
+            Mistake(
+                "training_time needs hardware.training.count: on how many accelerators?",
+                path="limits.training_time",
+                hint="give hardware.training.count, such as 1024",
             )
+        )
     if hardware is not None:
         for candidate in scenario.model.candidates:
             if candidate.hosted is not None and wanted & {"energy", "carbon", "power"}:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +78,7 @@ class Models:
 
 
 def _each(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
-    values = {f.name: getattr(shape, f.name) for f in fields(shape)}
-    return ModelShape(**{n: None if v is None else v[index] for n, v in values.items()})
+    return _mapped(shape, lambda value: value[index])
 
 
 def trainable_models(scenario: Scenario) -> Models | None:
@@ -181,10 +182,16 @@ def dense(found: DenseShapes, weights: str, cache: str) -> ModelShape:
 def _filled(shape: ModelShape) -> ModelShape:
     """The same shapes with every field an array (shape,)."""
     count = np.asarray(shape.parameters).shape
-    values = {f.name: getattr(shape, f.name) for f in fields(shape)}
-    return ModelShape(
-        **{n: None if v is None else np.broadcast_to(v, count).copy() for n, v in values.items()}
-    )
+    return _mapped(shape, lambda value: np.broadcast_to(value, count).copy())
+
+
+def _mapped(shape: ModelShape, change: Callable[[FloatArray], FloatArray]) -> ModelShape:
+    """A shape with every field that it has changed alike."""
+    values: dict[str, Any] = {f.name: getattr(shape, f.name) for f in fields(shape)}
+    changed: dict[str, Any] = {
+        n: None if v is None else change(np.asarray(v)) for n, v in values.items()
+    }
+    return ModelShape(**changed)
 
 
 def _around(sizes: FloatArray, value: float) -> FloatArray:
@@ -216,7 +223,7 @@ def stored(spec: ModelShapeSpec, weights: str, cache: str) -> ModelShape:
 
 def stacked(shapes: list[ModelShape]) -> ModelShape:
     """Several shapes as one with arrays (shape,)."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for field in fields(ModelShape):
         values = [getattr(shape, field.name) for shape in shapes]
         if all(v is None for v in values):

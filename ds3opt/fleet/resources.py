@@ -142,9 +142,9 @@ def _cost(scenario: Scenario, run: TrainingRun, uses: object) -> Resource:
         per_second, owned = _price_per_second(hardware, "inference")
         serving = uses(usd=1.0, seconds=per_second, joules=tariff if owned else 0.0)
     if hardware.training is not None:
-        per_second, owned = _price_per_second(hardware, "training")
-        per_second = per_second + (run.watts * tariff if owned else 0.0)
-        training = np.zeros(serving.shape[0]) + run.seconds_per_flop * per_second
+        rent, owned = _price_per_second(hardware, "training")
+        paid = rent + (run.watts * tariff if owned else 0.0 * tariff)
+        training = run.seconds_per_flop * paid
     return Resource(serving, training)
 
 

@@ -125,7 +125,7 @@ class Candidate(Section):
     """Overrides hardware.inference.weights."""
     loss: Positive | None = None
     """Pretraining loss (nats/token), for classes without measurements."""
-    measured: dict[str, Measured] = {}
+    measured: dict[str, Measured] = Field(default_factory=dict)
     """By name of the class; a class with neither measurements nor loss cannot use the model."""
 
     @model_validator(mode="after")

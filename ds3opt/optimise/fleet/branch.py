@@ -4,20 +4,21 @@ A cell is a range of shapes and of losses. What its tasks may do at the lower lo
 shape, while training costs what the upper loss costs with the cheapest shape, is more than any plan
 in it can do; priced, that is an upper bound for the cell (`prices.bound`). Cells whose bound is
 within the gap of the best plan are closed, the others are halved. Prices are found once for a cell
-and inherited; while they stay, an option that no point of the cell would choose is dropped for good.
+and inherited; while they stay, an option that no point of the cell would choose is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.plans import CHUNK, FIRST_PRICE, FleetSearch, Plan, better
-from ds3opt.optimise.fleet.prices import best_net, bound, good_prices, net_worth
+from ds3opt.optimise.fleet.prices import Offers, best_net, bound, good_prices, net_worth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -26,6 +27,7 @@ Progress = Callable[[str, float], None]
 _ROOT_LOSSES = 10
 _ROOT_SHAPES = 8
 _DEEPEST = 60
+_COLUMNS = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,18 @@ class Cells:
         begin = self.start[:-1][index]
         start = np.concatenate([[0], np.cumsum(sizes)])
         option = self.option[np.repeat(begin - start[:-1], sizes) + np.arange(start[-1])]
-        names = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
         return Cells(
-            *(getattr(self, n)[index] for n in names), start=start.astype(np.intp), option=option
+            **{name: getattr(self, name)[index] for name in _COLUMNS},
+            start=start.astype(np.intp),
+            option=option,
         )
 
     @staticmethod
     def joined(parts: list[Cells]) -> Cells:
         """Several blocks as one."""
-        names = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
         sizes = np.concatenate([np.diff(part.start) for part in parts])
         return Cells(
-            *(np.concatenate([getattr(p, n) for p in parts]) for n in names),
+            **{name: np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS},
             start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp),
             option=np.concatenate([p.option for p in parts]),
         )
@@ -195,7 +197,7 @@ class Branch:
         cells, spent = cells.take(keep), spent[keep]
         parts = []
         edges = _blocks(np.diff(cells.start))
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             parts.append(self._examine(cells.take(np.arange(begin, end)), spent[begin:end]))
         return Cells.joined(parts) if parts else cells
 
@@ -212,17 +214,15 @@ class Branch:
         net = net_worth(offers, cells.price)
         trained = which >= 0
         floor = self._sure(cells, offers, which, net)
-        tasks = self.ledger.weight.size
         good = trained & (net >= floor.ravel()[offers.owner] - 1e-15)
         keep = np.zeros(cells.option.size, bool)
         kept_of = np.flatnonzero(possible)
         keep[kept_of] = good[trained]
-        del tasks
         sizes = np.bincount(cell[keep], minlength=len(cells))
         start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
         return replace(cells, upper=upper, start=start, option=cells.option[keep])
 
-    def _sure(self, cells, offers, which, net):  # type: ignore[no-untyped-def]
+    def _sure(self, cells: Cells, offers: Offers, which: IntArray, net: FloatArray) -> FloatArray:
         """Net worth that each task of each cell reaches everywhere in it, (cell, task)."""
         best = best_net(offers, net)
         flat = best.ravel()

@@ -50,7 +50,7 @@ def explain(search: FleetSearch) -> Infeasibility:
         )
         if _feasible(search, relaxed):
             return _too_small(fleet, key, rows, caps, relaxed)
-    key, name = named[0]
+    key = named[0][0]
     given, dimension = _given(fleet, key)
     return Infeasibility(
         key,
@@ -129,9 +129,8 @@ def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:
         lowest, _ = search.loss_span(free)
         if not np.any(np.isfinite(lowest)):
             run = fleet.run
-            need = run.bytes_per_parameter * float(
-                np.min(np.asarray(fleet.models.shape.parameters))
-            )
+            smallest = float(np.min(np.asarray(fleet.models.shape.parameters)))
+            need = run.bytes_per_parameter * smallest
             if np.isfinite(run.memory_bytes) and need > run.count * run.memory_bytes:
                 return Infeasibility(
                     "hardware.training.count",

@@ -45,7 +45,7 @@ class Options:
 
 def options_of(fleet: Fleet, *, trained: bool) -> Options:
     """The options of all tasks, with a trained model or without."""
-    problem, tasks = fleet.problem, fleet.tasks
+    problem = fleet.problem
     if trained:
         actions = first_actions(problem, STEPS_PER_OCTAVE)
         thin = first_actions(problem, _COARSE)

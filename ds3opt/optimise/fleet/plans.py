@@ -191,6 +191,7 @@ class FleetSearch:
         option: IntArray,
         cell: IntArray,
     ) -> tuple[Offers, IntArray, FloatArray]:
+        """Options in cells as offers; a cell without a trained model has existing models only."""
         known = (self.options.existing[option] >= 0) | (low[cell] >= 0)
         option, cell = option[known], cell[known]
         found = self.evaluate(option, loss[cell], low[cell], high[cell])

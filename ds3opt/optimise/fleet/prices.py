@@ -161,7 +161,7 @@ class _Path:
         used, room = self.used(amount), self.offers.room
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where((used > room) & (room > 0.0), room / used, 1.0)
-        return amount * (np.min(part, axis=1) * (1.0 - 1e-15))[self.cell]
+        return np.asarray(amount * (np.min(part, axis=1) * (1.0 - 1e-15))[self.cell])
 
     def _objective(self, price: FloatArray, temperature: float) -> FloatArray:
         smooth = self._softmax(price, temperature)[1]
