@@ -84,6 +84,11 @@ class ModelShape(_Sizes):
     cache_shards: Sizes = LARGEST
     """Most accelerators that a token's cache is divided over: its KV heads; 1 for a latent."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("experts", "cache_shards"):
+            interval(name, getattr(self, name), 1, LARGEST)
+
     @property
     def weight_bytes(self) -> FloatArray:
         """Bytes of all weights."""
@@ -340,7 +345,7 @@ def _array(value: ArrayLike) -> FloatArray:
 
 def _shards(shape: ModelShape, accelerators: FloatArray) -> FloatArray:
     """Accelerators that share a cache, the others repeat it."""
-    return np.minimum(accelerators, np.maximum(_array(shape.cache_shards), 1.0))
+    return np.minimum(accelerators, shape.cache_shards)
 
 
 def _layer_seconds(
