@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.plans import CHUNK, FIRST_PRICE, FleetSearch, Plan, better
+from ds3opt.optimise.fleet.mix import exact_mix
+from ds3opt.optimise.fleet.plans import (
+    CHUNK,
+    FIRST_PRICE,
+    FleetSearch,
+    Plan,
+    better,
+    near_options,
+    polished,
+)
 from ds3opt.optimise.fleet.prices import Offers, best_net, bound, good_prices, net_worth
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +36,8 @@ Progress = Callable[[str, float], None]
 _ROOT_LOSSES = 10
 _ROOT_SHAPES = 8
 _DEEPEST = 60
+_MARGIN = 0.1
+"""How far below the best plan, in worth over its scale, a bound need not be pushed."""
 _COLUMNS = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
 
 
@@ -90,7 +101,7 @@ class Branch:
         self, gap: float, most_cells: int, progress: Progress | None = None
     ) -> tuple[Plan, float]:
         """The best plan and an upper bound on the worth of any, in units of the scale."""
-        best = self.search.scan(self.ledger)
+        best = self._mixed(self.search.scan(self.ledger))
         closed = -np.inf
         examined = 0
         cells = self._roots(best)
@@ -104,7 +115,8 @@ class Branch:
             if len(cells) == 0:
                 break
             cells, found = self._tuned(cells, best, gap)
-            best = better(best, found)
+            if better(best, found) is not best:
+                best = better(best, [self._mixed(better(best, found))])
             done = (cells.upper <= best.value + gap) | (cells.depth > _DEEPEST)
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
             cells = self._halved(cells.take(np.flatnonzero(~done)), gap)
@@ -113,6 +125,15 @@ class Branch:
                 progress("searching", float(np.clip(gap / max(still, gap), 0.0, 1.0)))
         left = float(np.max(cells.upper, initial=-np.inf))
         return best, max(best.value, closed, left)
+
+    def _mixed(self, plan: Plan) -> Plan:
+        """A plan, adjusted, with the worth of its exact mix, which prices only come close to."""
+        if not np.isfinite(plan.value):
+            return plan
+        menu = near_options(self.search, self.ledger, plan)
+        plan = polished(self.search, self.ledger, plan, menu)
+        mix = exact_mix(self.search, self.ledger, plan, menu)
+        return plan if mix is None else replace(plan, value=max(plan.value, mix.value))
 
     def _roots(self, best: Plan) -> Cells:
         price = np.full(self.ledger.size, FIRST_PRICE) if best.price is None else best.price
@@ -265,7 +286,11 @@ class Branch:
             *self._thin_menu(chosen),
         )
         price, _, value = good_prices(
-            offers, np.maximum(chosen.price, 1e-4), coarsest=3e-3, finest=3e-4
+            offers,
+            np.maximum(chosen.price, 1e-4),
+            coarsest=3e-3,
+            finest=3e-4,
+            hopeless=best.value - _MARGIN if np.isfinite(best.value) else -_MARGIN,
         )
         # all options again, for these prices may want what the old ones ruled out
         fresh = self._examined(self._restarted(chosen, price))

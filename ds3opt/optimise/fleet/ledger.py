@@ -90,7 +90,8 @@ class Ledger:
     def training_charges(self) -> tuple[FloatArray, FloatArray]:
         """For each training FLOP: part of each limit, (row, period), and objective, (period,)."""
         fleet = self.fleet
-        rows = np.array([row.training for row in fleet.rows]).reshape(self.rows, -1)
+        shape = (self.rows, len(fleet.periods))
+        rows = np.array([row.training for row in fleet.rows]).reshape(shape)
         return rows / self.limits[:, None], fleet.objective_training / self.scale
 
     def room_before_training(self, cells: int) -> FloatArray:
@@ -128,7 +129,8 @@ class Ledger:
         served = fleet.problem.tasks_served * heavy
         uses = found.uses[possible] * served[:, None]
         success = heavy * found.success[possible]
-        serving = np.array([row.serving for row in fleet.rows]).reshape(self.rows, -1, USES)
+        shape = (self.rows, len(fleet.periods), USES)
+        serving = np.array([row.serving for row in fleet.rows]).reshape(shape)
         serving = serving / self.limits[:, None, None]
         usage = np.zeros((index.size, self.size))
         worth = fleet.worth[task] * success

@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _MOVE = 0.02
+_KINK = 0.7
+"""Of what a little less of a limit costs, the part that a little more brings where it is smooth."""
 _RANGE_LOSSES = np.linspace(-0.12, 0.12, 9)
 _RANGE_SHAPES = 12
 
@@ -78,5 +80,9 @@ def price_per_doubling(
         values.append(polished(search, there, replace(start, value=-np.inf), menu).value)
     if not all(np.isfinite(values)):
         return math.nan
-    slope = (values[1] - values[0]) / math.log((1.0 + _MOVE) / (1.0 - _MOVE))
+    here = polished(search, ledger, replace(plan, value=-np.inf), menu).value
+    less = (here - values[0]) / -math.log1p(-_MOVE)
+    more = (values[1] - here) / math.log1p(_MOVE)
+    # where other limits take over, only what more of it would bring counts
+    slope = 0.5 * (less + more) if more > _KINK * less else more
     return float(max(slope * math.log(2.0), 0.0))

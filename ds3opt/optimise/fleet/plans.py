@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _SCAN_LOSSES = 7
+_SURE, _HOPELESS = 6.0, 4.0
+"""Logits of a step's success beyond which a loss is not looked at first."""
 _SCAN_SHAPES = 8
 _REFINEMENTS = 7
 CHUNK = 250_000
@@ -55,12 +57,16 @@ def better(best: Plan, found: list[Plan]) -> Plan:
 class FleetSearch:
     """The best plan for a fleet and the least upper bound found for any."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, like: FleetSearch | None = None) -> None:
         self.fleet = fleet
         self.space = fleet.problem.space
         self.training = Training(self.space)
-        self.options = options_of(fleet, trained=fleet.models is not None)
-        self.evaluate = Evaluator(fleet, self.options)
+        if like is not None:
+            # the same tasks and shapes: what was worked out of them holds here too
+            self.options, self.evaluate = like.options, like.evaluate
+        else:
+            self.options = options_of(fleet, trained=fleet.models is not None)
+            self.evaluate = Evaluator(fleet, self.options)
         self.without = np.flatnonzero(self.options.existing >= 0)
         self.every = np.arange(len(self.options))
         self.coarse = np.flatnonzero(self.options.coarse)
@@ -206,7 +212,7 @@ class FleetSearch:
             best = better(best, self.plans(ledger, np.array([-1]), np.array([np.nan])))
         if self.fleet.models is None:
             return best
-        lowest, highest = self.loss_span(ledger)
+        lowest, highest = self._likely_losses(ledger)
         able = np.flatnonzero(np.isfinite(lowest))
         if able.size == 0:
             return best
@@ -236,6 +242,17 @@ class FleetSearch:
             return best
         menu = near_options(self, ledger, rough)
         return better(best, [polished(self, ledger, rough, np.union1d(menu, self.without))])
+
+    def _likely_losses(self, ledger: Ledger) -> tuple[FloatArray, FloatArray]:
+        """The losses of each shape at which some tasks are neither hopeless nor sure."""
+        lowest, highest = self.loss_span(ledger)
+        difficulty, slope = self.fleet.tasks.difficulty, self.fleet.problem.capability_slope
+        low = float(np.min(difficulty)) - _SURE / slope
+        high = float(np.max(difficulty)) + _HOPELESS / slope
+        return (
+            np.minimum(np.maximum(lowest, low), highest),
+            np.maximum(np.minimum(highest, high), lowest),
+        )
 
     def _grid(
         self, shapes: IntArray, lowest: FloatArray, highest: FloatArray, at: FloatArray

@@ -21,13 +21,17 @@ _SMOOTHING = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 """Temperatures of the log-sum-exp, in worth per task, from coarse to fine."""
 _BARRIER = 0.02
 """Weight of the barrier over the temperature."""
-_STEPS = 6
-"""Newton steps at one temperature."""
+_FIRST_STEPS, _STEPS = 14, 6
+"""Newton steps at the first temperature, which may be far from its optimum, and at others."""
+_DECREMENT = 1e-4
+"""Newton decrement over the temperature at which prices are good enough for it."""
 _HALVINGS = 12
 _TO_BOUNDARY = 0.95
-_MOST_RISE = 3.0
+_MOST_RISE = 8.0
 """Relative rise of a price in one step."""
-_HIGHEST = 1e9
+_IDLE = 1.01e-4
+"""Price, in worth for its whole size, below which a limit is taken to be free at first."""
+_HIGHEST = 1e5
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,21 @@ class Offers:
     def tasks(self) -> int:
         """Number of tasks."""
         return int(self.weight.size)
+
+    def in_cells(self, cells: IntArray) -> Offers:
+        """The offers of some of the cells, which are numbered anew."""
+        number = np.full(self.cells, -1, dtype=np.intp)
+        number[cells] = np.arange(cells.size)
+        cell = self.cell_of()
+        keep = np.flatnonzero(number[cell] >= 0)
+        owner = number[cell[keep]] * self.tasks + self.owner[keep] % self.tasks
+        return Offers(owner, self.worth[keep], self.usage[keep], self.room[cells], self.weight)
+
+    def under(self, limits: IntArray) -> Offers:
+        """The same offers under some of the limits."""
+        return Offers(
+            self.owner, self.worth, self.usage[:, limits], self.room[:, limits], self.weight
+        )
 
     def cell_of(self) -> IntArray:
         """The cell of every offer."""
@@ -86,6 +105,7 @@ def good_prices(
     *,
     coarsest: float = _SMOOTHING[0],
     finest: float = 1e-4,
+    hopeless: float = -10.0,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Prices with a nearly least bound, and a mix of offers that keeps the limits.
 
@@ -94,6 +114,8 @@ def good_prices(
     start : (cell, limit) prices to begin from, above 0.
     coarsest, finest : the temperatures to begin and to end with; good first prices need no coarse
         ones.
+    hopeless : worth below which a cell's bound is low enough, and its prices are left as they are;
+        where no mix keeps the limits they would grow without end.
 
     Returns
     -------
@@ -101,18 +123,59 @@ def good_prices(
     amount : (offer,) part of its task that each offer serves in the mix.
     value : (cell,) worth of the mix; -inf where it does not keep every limit.
     """
-    path = _Path(offers)
     price = np.clip(start, 1e-9, _HIGHEST)
+    active = np.flatnonzero(np.any(price > _IDLE, axis=0))
+    if 0 < active.size < price.shape[1]:
+        # limits that were nearly free stay so, unless the mix says otherwise
+        found = good_prices(
+            offers.under(active),
+            price[:, active],
+            coarsest=coarsest,
+            finest=finest,
+            hopeless=hopeless,
+        )
+        amount = _within_room(offers, found[1])
+        value = _value(offers, amount)
+        if np.all(np.isfinite(value)):
+            price = np.full(price.shape, 1e-9)
+            price[:, active] = found[0]
+            return price, amount, value
+        price[:, active] = found[0]
+        price = np.maximum(price, _IDLE)
+    path = _Path(offers)
+    steps = _FIRST_STEPS
     for temperature in _SMOOTHING:
-        if not finest * (1 - 1e-9) <= temperature <= coarsest * (1 + 1e-9):
-            continue
-        price = path.descend(price, temperature)
-    amount = path.amounts(price, finest)
-    amount = path.within_room(amount)
-    used = path.used(amount)
-    keeps = np.all(used <= offers.room + 1e-12 * np.abs(offers.room), axis=1)
-    value = np.bincount(path.cell, amount * offers.worth, minlength=offers.cells)
-    return price, amount, np.where(keeps, value, -np.inf)
+        if finest * (1 - 1e-9) <= temperature <= coarsest * (1 + 1e-9):
+            price = path.descend(price, temperature, steps, hopeless)
+            steps = _STEPS
+    amount = _within_room(offers, path.amounts(price, finest))
+    return price, amount, _value(offers, amount)
+
+
+def used(offers: Offers, amount: FloatArray) -> FloatArray:
+    """Use of every limit by a mix, (cell, limit)."""
+    cell = offers.cell_of()
+    total = np.empty(offers.room.shape)
+    for r in range(offers.room.shape[1]):
+        total[:, r] = np.bincount(cell, amount * offers.usage[:, r], minlength=offers.cells)
+    return total
+
+
+def _within_room(offers: Offers, amount: FloatArray) -> FloatArray:
+    """The mix thinned out in cells where it uses slightly more than there is."""
+    taken, room = used(offers, amount), offers.room
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        part = np.where((taken > room) & (room > 0.0), room / taken, 1.0)
+    least = np.min(part, axis=1, initial=1.0) * (1.0 - 1e-15)
+    return np.asarray(amount * least[offers.cell_of()])
+
+
+def _value(offers: Offers, amount: FloatArray) -> FloatArray:
+    """Worth of a mix, (cell,); -inf where it does not keep every limit."""
+    room = offers.room
+    keeps = np.all(used(offers, amount) <= room + 1e-12 * np.abs(room), axis=1)
+    value = np.bincount(offers.cell_of(), amount * offers.worth, minlength=offers.cells)
+    return np.where(keeps, value, -np.inf)
 
 
 class _Path:
@@ -147,38 +210,32 @@ class _Path:
         """Part of its task that every offer gets."""
         return self._softmax(price, temperature)[0]
 
-    def used(self, amount: FloatArray) -> FloatArray:
-        """Use of every limit, (cell, limit)."""
-        offers = self.offers
-        flat = [
-            np.bincount(self.cell, amount * offers.usage[:, r], minlength=offers.cells)
-            for r in range(offers.room.shape[1])
-        ]
-        return np.stack(flat, axis=1)
-
-    def within_room(self, amount: FloatArray) -> FloatArray:
-        """The mix thinned out in cells where it uses slightly more than there is."""
-        used, room = self.used(amount), self.offers.room
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where((used > room) & (room > 0.0), room / used, 1.0)
-        return np.asarray(amount * (np.min(part, axis=1) * (1.0 - 1e-15))[self.cell])
-
     def _objective(self, price: FloatArray, temperature: float) -> FloatArray:
         smooth = self._softmax(price, temperature)[1]
         total = np.bincount(self.own_cell, smooth, minlength=self.offers.cells)
         barrier = _BARRIER * temperature * np.sum(np.log(price), axis=1)
         return np.asarray(np.sum(price * self.offers.room, axis=1) + total - barrier)
 
-    def descend(self, price: FloatArray, temperature: float) -> FloatArray:
+    def descend(
+        self, price: FloatArray, temperature: float, steps: int, hopeless: float
+    ) -> FloatArray:
         """A few damped Newton steps."""
         now = self._objective(price, temperature)
-        for _ in range(_STEPS):
+        price = price.copy()
+        for done in range(steps):
             step, decrement = self._newton(price, temperature)
             # where no task is undecided only the barrier bends, and its steps are far too long
-            fall = np.max(-step / price, axis=1) / _TO_BOUNDARY
-            rise = np.max(step / price, axis=1) / _MOST_RISE
+            fall = np.max(-step / price, axis=1, initial=0.0) / _TO_BOUNDARY
+            rise = np.max(step / price, axis=1, initial=0.0) / _MOST_RISE
             length = 1.0 / np.maximum(np.maximum(fall, rise), 1.0)
-            moving = decrement > 1e-9
+            moving = (decrement > _DECREMENT * temperature) & (now > hopeless)
+            few = np.flatnonzero(moving)
+            if few.size == 0:
+                break
+            if few.size < 0.6 * moving.size:
+                part = _Path(self.offers.in_cells(few))
+                price[few] = part.descend(price[few], temperature, steps - done, hopeless)
+                break
             for _ in range(_HALVINGS):
                 trial = price + np.where(moving, length, 0.0)[:, None] * step
                 value = self._objective(np.clip(trial, 1e-12, _HIGHEST), temperature)
@@ -199,7 +256,7 @@ class _Path:
         cells, limits = offers.room.shape
         amount = self.amounts(price, temperature)
         barrier = _BARRIER * temperature
-        gradient = offers.room - self.used(amount) - barrier / price
+        gradient = offers.room - used(offers, amount) - barrier / price
         curvature = np.zeros((cells, limits, limits))
         if self.owners.size:
             weighted = amount[:, None] * offers.usage
@@ -212,6 +269,12 @@ class _Path:
                 curvature[:, s, r] = curvature[:, r, s]
         index = np.arange(limits)
         curvature[:, index, index] += barrier / price**2
+        # where nothing is feasible prices grow without end: those at the end stay, others go on
+        stopped = (price >= 0.99 * _HIGHEST) & (gradient < 0.0)
+        gradient = np.where(stopped, 0.0, gradient)
+        free = ~stopped
+        curvature *= free[:, :, None] & free[:, None, :]
+        curvature[:, index, index] += np.where(stopped, 1.0, 0.0)
         # scaled by the barrier's own curvature, so that prices of any size are well conditioned
         scaled = curvature * price[:, :, None] * price[:, None, :]
         scaled[:, index, index] += 1e-12 * (1.0 + scaled[:, index, index])

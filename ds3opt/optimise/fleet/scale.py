@@ -53,8 +53,10 @@ def _first_guess(search: FleetSearch) -> float:
     found = search.evaluate(option, loss[cell], shape[cell], shape[cell])
     spent = search.spent(free, shape, loss)
     charge = float(np.min(fleet.objective_training))
-    cost = np.sum(fleet.objective_serving[search.options.period[option]] * found.uses, axis=1)
-    cost = np.where(np.isfinite(cost), cost, np.inf)
+    possible = np.all(np.isfinite(found.uses), axis=1)
+    uses = np.where(possible[:, None], found.uses, 0.0)
+    cost = np.sum(fleet.objective_serving[search.options.period[option]] * uses, axis=1)
+    cost = np.where(possible, cost, np.inf)
     owner = cell * len(tasks) + search.options.task[option]
     order = np.lexsort((cost, -found.success, owner))
     _, first = np.unique(owner[order], return_index=True)
@@ -62,6 +64,9 @@ def _first_guess(search: FleetSearch) -> float:
     weight = tasks.weight[search.options.task[option[best]]]
     with np.errstate(invalid="ignore"):
         serving = np.bincount(cell[best], weight * cost[best], minlength=shape.size)
+        solved = np.bincount(cell[best], weight * found.success[best], minlength=shape.size)
     total = fleet.problem.tasks_served * serving + spent * charge
-    total = total[np.isfinite(total) & (total > 0.0)]
-    return float(np.median(total)) if total.size else 1.0
+    usable = np.isfinite(total) & (total > 0.0)
+    enough = usable & (solved >= (fleet.problem.target_accuracy or 0.0))
+    chosen = total[enough] if np.any(enough) else total[usable]
+    return float(np.min(chosen)) if chosen.size else 1.0

@@ -35,7 +35,7 @@ from ds3opt.schema import Scenario
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
-_TIGHT = 2e-3
+_TIGHT = 1e-5
 """Relative distance from a limit at which it counts as binding."""
 BASELINES = (
     ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
@@ -289,10 +289,10 @@ def _required(
 def _baselines(fleet: Fleet, search: FleetSearch) -> tuple[Baseline, ...]:
     if fleet.models is None or fleet.problem.space.infinite_data:
         return ()
-    return tuple(_baseline(fleet, name, words) for name, words in BASELINES)
+    return tuple(_baseline(fleet, search, name, words) for name, words in BASELINES)
 
 
-def _baseline(fleet: Fleet, name: str, words: str) -> Baseline:
+def _baseline(fleet: Fleet, beside: FleetSearch, name: str, words: str) -> Baseline:
     """The best that a rule for training tokens reaches: a scan of the shapes, not certified."""
     space = fleet.problem.space
     if name == "training_optimal_ratio":
@@ -300,7 +300,7 @@ def _baseline(fleet: Fleet, name: str, words: str) -> Baseline:
     else:
         space = replace(space, tokens_per_parameter=(20.0, 20.0))
     there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None)
-    search = FleetSearch(there)
+    search = FleetSearch(there, beside if fleet.offered is None else None)
     ledger = Ledger.of(there, resource_scale(search))
     plan = search.scan(ledger)
     if not np.isfinite(plan.value) or plan.shape < 0:
