@@ -403,7 +403,7 @@ def test_every_figure_of_a_description_is_read() -> None:
     text = "\n".join(
         ["dense_flop_per_s: {bf16: 1e12, fp8: 1e12, int8: 1e12, fp4: 1e12}"]
         + ["price_per_hour: {low: 1, typical: 1, high: 1}"]
-        + [f"{field}: 8" for field in DIMENSIONS if "." not in field]
+        + [f"{field}: 8e9" for field in DIMENSIONS if "." not in field]
     )
     assert set(read_figures(load_yaml(text, "x"))) == set(DIMENSIONS)
 
