@@ -70,6 +70,8 @@ class Dimension:
     """Shown as a power of ten, whatever the size."""
     largest_bare: float = math.inf
     """A larger number without a unit was meant in the usual unit, not in the base unit."""
+    smallest_bare: float = 0.0
+    """The same of a smaller number."""
 
 
 def _prefixed(
@@ -146,6 +148,7 @@ def _dimensions() -> Mapping[str, Dimension]:
                 rate,
                 ("989e12", "989 TFLOP/s"),
                 _steps("FLOP/s", "kMGTPEZYRQ"),
+                smallest_bare=1e6,
             ),
             "tokens": _counting("a token count", "tokens", "15 T tokens", "token", "tokens"),
             "parameters": _counting(
@@ -170,6 +173,7 @@ def _dimensions() -> Mapping[str, Dimension]:
                 {**{f"{u}/s": f for u, f in data.items()}, **bits},
                 ("3.35 TB/s", "400 Gbit/s"),
                 _steps("B/s", "kMGTPE"),
+                smallest_bare=1e6,
             ),
             "energy": Dimension(
                 "an energy",
@@ -265,7 +269,8 @@ def parse_quantity(value: object, dimension: str, *, allow_infinite: bool = Fals
     Notes
     -----
     A year is 365 days. Units are case-sensitive (mW is not MW), but for counts k and K agree. A
-    bare 0.12 as a price of energy is refused: 0.12 USD/J is never meant.
+    bare 0.12 as a price of energy is refused, as is a bare 989 as a FLOP rate: 0.12 USD/J and 989
+    FLOP/s are never meant.
 
     >>> parse_quantity("10 PFLOP/s-days", "flop")
     8.64e+20
@@ -283,7 +288,9 @@ def parse_quantity(value: object, dimension: str, *, allow_infinite: bool = Fals
         if allow_infinite and not unit:
             return number
         raise UnitError(f"{expected.noun} must be finite", _examples(expected))
-    if not unit and abs(number) > expected.largest_bare:
+    if not unit and (
+        0 < abs(number) < expected.smallest_bare or abs(number) > expected.largest_bare
+    ):
         message = f"{_shortened(str(value))} has no unit, and {expected.noun} needs one"
         raise UnitError(message, _examples(expected))
     result = number * _unit_size(str(value).strip(), unit, expected)

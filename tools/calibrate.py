@@ -23,6 +23,7 @@ from ds3opt.fit.serving import (
     COMPUTE,
     EIGHT_BIT_EXPERTS,
     Prediction,
+    ServingFit,
     ServingRuns,
     fit_serving,
     held_out,
@@ -49,8 +50,8 @@ NOTES = {
     ),
     "a100": "Training was measured; for serving these are the constants of the default set.",
     "default": (
-        "Fitted to all measured accelerators as if they were one. The errors held out are those "
-        "of an accelerator that the fit never saw."
+        "The geometric mean of the measured families' constants. The errors held out are those of "
+        "an accelerator predicted by constants of the other family."
     ),
 }
 TRAINING_OF = {"b200": "h100"}
@@ -104,7 +105,7 @@ def main(serving_csv: str, training_csv: str, folder: str = "hardware/calibratio
     told = predict(runs, each.efficiency(families.tolist(), runs))
     unseen = held_out(runs, families, shapes, fitted)
     one = np.full(len(runs), "default")
-    pooled = fit_serving(runs.take(fitted), one[fitted])
+    pooled = ServingFit({"default": _mean(list(each.constants.values()))})
     pooled_told = predict(runs, pooled.efficiency(one.tolist(), runs))
     pooled_unseen = held_out(runs, one, families, fitted)
 
@@ -151,6 +152,14 @@ def main(serving_csv: str, training_csv: str, folder: str = "hardware/calibratio
         )
         Path(folder, f"{name}.yaml").write_text(text, encoding="utf-8")
     _print_models(runs, told, unseen)
+
+
+def _mean(families: list[dict[str, float]]) -> dict[str, float]:
+    """Geometric mean of every constant."""
+    return {
+        name: float(np.exp(np.mean([np.log(constants[name]) for constants in families])))
+        for name in families[0]
+    }
 
 
 def _serving(constants: dict[str, float]) -> dict[str, Any]:

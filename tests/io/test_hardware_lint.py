@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -402,7 +403,7 @@ def test_every_figure_of_a_description_is_read() -> None:
     text = "\n".join(
         ["dense_flop_per_s: {bf16: 1e12, fp8: 1e12, int8: 1e12, fp4: 1e12}"]
         + ["price_per_hour: {low: 1, typical: 1, high: 1}"]
-        + [f"{field}: 8" for field in DIMENSIONS if "." not in field]
+        + [f"{field}: 8e9" for field in DIMENSIONS if "." not in field]
     )
     assert set(read_figures(load_yaml(text, "x"))) == set(DIMENSIONS)
 
@@ -425,3 +426,12 @@ def test_any_damage_is_judged_or_refused_in_words(
         for found in lint_sheet(path, today=TODAY):
             assert found.problem.message
             assert found.problem.location is not None
+
+
+def test_the_description_in_the_documentation_is_sound(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "hardware.md"
+    (found,) = re.findall(r"```yaml\n(name: Own chip.*?)```", page.read_text("utf-8"), re.DOTALL)
+    path = tmp_path / "own.yaml"
+    path.write_text(found, encoding="utf-8")
+    assert lint_sheet(path, today=TODAY) == []
+    assert load_sheet(path).sheet.memory_bytes.value == 96e9

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from ds3opt.errors import Ds3optError, ScenarioError
 from ds3opt.io.model_shapes import load_model, model_names, models_by_id, resolve_shape
+from ds3opt.io.yaml_source import load_yaml
 from ds3opt.schema.model_shape import ModelShapeSpec
 
 OWN = {"parameters": 1e9, "layers": 20, "width": 2048, "heads": 16}
@@ -190,3 +193,15 @@ def test_any_mapping_is_resolved_or_refused(value):
         assert "parameters" not in value
     else:
         assert plain.items() >= value.items()
+
+
+def test_shapes_of_the_documentation(folder):
+    """Every way to write a shape that docs/hardware.md shows is accepted."""
+    page = (Path(__file__).parents[2] / "docs" / "hardware.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", page.split("## Model shapes")[1], re.DOTALL)
+    own = folder / "models" / "my"
+    own.mkdir()
+    (folder / "config.json").rename(own / "config.json")
+    found = [load_yaml(block, "docs").data["shape"] for block in blocks]
+    shapes = [ModelShapeSpec.model_validate(resolve_shape(one, [folder])) for one in found]
+    assert [shape.layers for shape in shapes] == [80, 2, 32]

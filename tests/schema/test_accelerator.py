@@ -97,7 +97,8 @@ REFUSALS = [
     ("memory_bytes.page", 3, "Extra inputs are not permitted"),
     ("memory_bytes", "80 GB", "valid dictionary"),
     ("memory_bytes", UNSET, "Field required"),
-    ("dense_flop_per_s.bf16.value", 989, "greater than or equal to 1000000000"),
+    ("dense_flop_per_s.bf16.value", 989, "989 has no unit, and a FLOP rate needs one"),
+    ("dense_flop_per_s.bf16.value", "989 FLOP/s", "greater than or equal to 1000000000"),
     ("dense_flop_per_s.bf16.value", "989 TB/s", "is a bandwidth, a FLOP rate is expected"),
     ("dense_flop_per_s.fp16", figure("1 TFLOP/s"), "Extra inputs are not permitted"),
     ("price_per_hour.low.value", "2 USD", "is an amount of money, a price per hour is expected"),
@@ -143,7 +144,7 @@ def test_figures_copied_with_their_sources_lose_them() -> None:
         ({"price_per_hour": {"low": 3, "high": 2}}, "low, 3 USD/h, is above high, 2 USD/h"),
         ({"price_per_hour": "2 USD/kWh"}, "is a price of energy, a price per hour is expected"),
         ({"memory": "80 GB"}, "Extra inputs are not permitted"),
-        ({"dense_flop_per_s": {"bf16": "989"}}, "greater than or equal to 1000000000"),
+        ({"dense_flop_per_s": {"bf16": "989"}}, "989 has no unit, and a FLOP rate needs one"),
         ({"dense_flop_per_s": "989 TFLOP/s"}, "valid dictionary"),
     ],
 )
