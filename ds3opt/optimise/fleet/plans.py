@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.options import Evaluator, options_of
+from ds3opt.optimise.fleet.options import Evaluator, Options, options_of
 from ds3opt.optimise.fleet.prices import Offers, best_net, good_prices, net_worth
 from ds3opt.optimise.training import Training
 
@@ -63,7 +63,8 @@ class FleetSearch:
         self.training = Training(self.space)
         if like is not None:
             # the same tasks and shapes: what was worked out of them holds here too
-            self.options, self.evaluate = like.options, like.evaluate
+            self.options: Options = like.options
+            self.evaluate: Evaluator = like.evaluate
         else:
             self.options = options_of(fleet, trained=fleet.models is not None)
             self.evaluate = Evaluator(fleet, self.options)
