@@ -13,7 +13,7 @@ class Section(BaseModel):
     """Base of every part of a scenario: frozen, and no key is accepted that is not documented."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True
+        extra="forbid", frozen=True, populate_by_name=True
     )
 
 
