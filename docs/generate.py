@@ -18,7 +18,10 @@ from pydantic.fields import FieldInfo
 
 from ds3opt.cli.schema import scenario_schema
 from ds3opt.schema import Scenario
+from ds3opt.schema.descriptions import describe
 from ds3opt.schema.reasoning import PolicyChoice
+
+describe()
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE / "scenario.md"

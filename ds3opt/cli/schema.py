@@ -31,7 +31,9 @@ def schema(view: View) -> int:
 def scenario_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12, that accepts the short forms too."""
     from ds3opt.schema import Scenario
+    from ds3opt.schema.descriptions import describe
 
+    describe()
     found = _with_short_forms(Scenario.model_json_schema(by_alias=True))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
