@@ -58,6 +58,41 @@ class Offered:
         return Offered(**{n: getattr(self, n)[index] for n in arrays}, ways=self.ways)
 
 
+@dataclass(frozen=True)
+class KnownModel:
+    """An existing model whose pretraining loss says what it can do."""
+
+    name: str
+    shape: ModelShape
+    """Its fields are arrays of one."""
+    loss: float
+    classes: NDArray[np.bool_]  # (class,) that the law speaks for, having no measurements
+
+
+def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownModel, ...]:
+    """The candidates of known loss."""
+    names = [task.name for task in scenario.workload.mix or ()]
+    return tuple(
+        KnownModel(
+            one.name,
+            stacked([stored(one.shape, one.weights or weights, cache)]),
+            one.loss,
+            np.array([name not in one.measured for name in names], dtype=bool),
+        )
+        for one in scenario.model.candidates
+        if one.loss is not None and one.shape is not None
+    )
+
+
+def joined(parts: list[Offered]) -> Offered:
+    """Several candidates' offers as one."""
+    first = np.cumsum([0] + [len(part.ways) for part in parts])
+    arrays = [f.name for f in fields(Offered) if f.name not in ("way", "ways")]
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
+    way = np.concatenate([part.way + at for part, at in zip(parts, first[:-1], strict=True)])
+    return Offered(**columns, way=way, ways=tuple(way for part in parts for way in part.ways))
+
+
 @dataclass
 class _Gathered:
     """Offers of one candidate for one class, before they are put on its server."""
@@ -86,7 +121,6 @@ def offered_candidates(
     tasks = problem.tasks
     assert tasks is not None
     parts: list[Offered] = []
-    ways: list[Way] = []
     mix = scenario.workload.mix or ()
     for index, candidate in enumerate(candidates):
         for number, task_class in enumerate(mix):
@@ -96,24 +130,19 @@ def offered_candidates(
                 continue
             gathered = _gather(candidate, measured, problem, int(mine[0]))
             part = _priced(candidate, index, gathered, problem, mine, server, max_latency)
-            parts.append(_numbered(part, len(ways)))
-            ways += gathered.ways
+            parts.append(part)
     _everyone_served(scenario, {int(tasks.group[t]) for p in parts for t in p.task})
     if not parts:
         return None
-    columns = {
-        f.name: np.concatenate([getattr(p, f.name) for p in parts])
-        for f in fields(Offered)
-        if f.name != "ways"
-    }
-    joined = Offered(**columns, ways=tuple(ways))
-    late = joined.latency > max_latency[joined.task]
-    usable = ~late & np.all(np.isfinite(joined.uses), axis=1)
-    return joined.take(np.flatnonzero(usable))
+    every = joined(parts)
+    late = every.latency > max_latency[every.task]
+    return every.take(np.flatnonzero(~late & np.all(np.isfinite(every.uses), axis=1)))
 
 
 def _everyone_served(scenario: Scenario, served: set[int]) -> None:
     if scenario.model.train:
+        return
+    if any(one.loss is not None for one in scenario.model.candidates):
         return
     for number, task_class in enumerate(scenario.workload.mix or ()):
         if number not in served:
@@ -124,11 +153,6 @@ def _everyone_served(scenario: Scenario, served: set[int]) -> None:
                     hint=f"give model.candidates[0].measured.{task_class.name}, or train a model",
                 )
             )
-
-
-def _numbered(part: Offered, first: int) -> Offered:
-    columns = {f.name: getattr(part, f.name) for f in fields(part)}
-    return Offered(**{**columns, "way": part.way + first})
 
 
 def _gather(candidate: Candidate, measured: Measured, problem: Problem, task: int) -> _Gathered:
@@ -242,7 +266,7 @@ def _priced(
         accelerators=accelerators,
         sequences=sequences,
         way=way,
-        ways=(),
+        ways=tuple(found.ways),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.candidates import Offered, offered_candidates
+from ds3opt.fleet.candidates import KnownModel, Offered, known_models, offered_candidates
 from ds3opt.fleet.models import Models, trainable_models
 from ds3opt.fleet.resources import (
     FLOP,
@@ -81,7 +81,9 @@ class Fleet:
     models: Models | None
     """What may be trained; None for nothing."""
     offered: Offered | None
-    """What existing models offer; None where there are none."""
+    """What existing models were measured to offer; None where there are none."""
+    known: tuple[KnownModel, ...]
+    """Existing models of known loss."""
     server: Server | None
     run: TrainingRun
     rows: tuple[Row, ...]
@@ -177,6 +179,9 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         max_latency=latency,
         models=found,
         offered=offered,
+        known=known_models(
+            scenario, server.weights if server else "bf16", server.kv_cache if server else "bf16"
+        ),
         server=server,
         run=run,
         rows=_rows(scenario, limits, known, periods),

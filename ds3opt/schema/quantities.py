@@ -12,9 +12,7 @@ from ds3opt.units import parse_quantity
 class Section(BaseModel):
     """Base of every part of a scenario: frozen, and no key is accepted that is not documented."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 def _quantity(

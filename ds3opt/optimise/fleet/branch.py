@@ -231,7 +231,8 @@ class Branch:
         offers, which, extra = self.ledger.offers(self.options, cells.option, cell, found, spent)
         upper = bound(offers, cells.price) + extra
         short = np.any(offers.room[:, : self.ledger.rows] < 0.0, axis=1)
-        upper = np.where(short, -np.inf, np.minimum(cells.upper, upper))
+        upper = np.minimum(np.minimum(cells.upper, upper), self.ledger.most_worth())
+        upper = np.where(short, -np.inf, upper)
         net = net_worth(offers, cells.price)
         trained = which >= 0
         floor = self._sure(cells, offers, which, net)

@@ -32,7 +32,7 @@ _UNITS = {
 def explain(search: FleetSearch) -> Infeasibility:
     """The limit that cannot be kept; one that alone would make the rest feasible is preferred."""
     fleet = search.fleet
-    ledger = Ledger.of(fleet, 1.0)
+    ledger = Ledger.of(fleet, fleet.scale)
     free = replace(
         ledger, limits=np.full(ledger.rows, _FREE), caps=np.full(ledger.caps.size, _FREE)
     )

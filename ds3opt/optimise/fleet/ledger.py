@@ -75,6 +75,11 @@ class Ledger:
         weight = self.fleet.tasks.weight
         return np.append(weight, 1.0) if self.placed else weight
 
+    def most_worth(self) -> float:
+        """Worth of every task solved for nothing, in units of the scale: a bound on any plan."""
+        fleet = self.fleet
+        return float(fleet.tasks.weight @ fleet.worth) / self.scale
+
     def training_cap(self) -> float:
         """The most training FLOP that any limit lets be."""
         fleet = self.fleet

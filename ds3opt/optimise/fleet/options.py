@@ -17,7 +17,8 @@ from ds3opt.fleet.serving import (
     shapes_at,
     used,
 )
-from ds3opt.optimise.menu import Actions, Values, checking_flop, evaluate, first_actions
+from ds3opt.optimise.fleet.requests import requests_of
+from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -82,7 +83,7 @@ def options_of(fleet: Fleet, *, trained: bool) -> Options:
         existing=existing[index].astype(np.intp),
         period=period_of.astype(np.intp),
         coarse=coarse[index],
-        requests=_requests(fleet, task, policy, steps),
+        requests=requests_of(fleet, task, policy, steps),
     )
 
 
@@ -94,31 +95,6 @@ def _member(
     first = (keys[0] * policies + keys[1]) + 1j * keys[2]
     second = (among[0] * policies + among[1]) + 1j * among[2]
     return np.asarray(np.isin(first, second))
-
-
-def _requests(fleet: Fleet, task: IntArray, policy: IntArray, steps: FloatArray) -> Requests:
-    problem, tasks = fleet.problem, fleet.tasks
-    samples = np.array([p.samples for p in problem.policies], dtype=np.float64)[policy]
-    branches = np.array([p.branches for p in problem.policies], dtype=np.float64)[policy]
-    per_step = tasks.tokens_per_step[task]
-    prompt = tasks.prompt_tokens[task]
-    check = np.zeros(task.size)
-    output = samples * branches * per_step * steps
-    for index, chosen in enumerate(problem.policies):
-        at = np.flatnonzero(policy == index)
-        if at.size:
-            check[at] = checking_flop(
-                tasks, task[at], chosen, output[at], samples[at] * prompt[at], steps[at]
-            )
-    return Requests(
-        prompt_tokens=prompt,
-        samples=samples,
-        branches=branches,
-        step_tokens=per_step,
-        trace_tokens=per_step * steps,
-        longest_check_flop=check,
-        max_latency=fleet.max_latency[task],
-    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
+from ds3opt.optimise.fleet.existing import with_known_models
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.options import Evaluator, Options, options_of
+from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE, Evaluator, Options, options_of
 from ds3opt.optimise.fleet.prices import Offers, best_net, good_prices, net_worth
 from ds3opt.optimise.training import Training
 
@@ -58,6 +59,7 @@ class FleetSearch:
     """The best plan for a fleet and the least upper bound found for any."""
 
     def __init__(self, fleet: Fleet, like: FleetSearch | None = None) -> None:
+        fleet = with_known_models(fleet, STEPS_PER_OCTAVE)
         self.fleet = fleet
         self.space = fleet.problem.space
         self.training = Training(self.space)

@@ -134,7 +134,7 @@ def good_prices(
             finest=finest,
             hopeless=hopeless,
         )
-        amount = _within_room(offers, found[1])
+        amount = found[1]
         value = _value(offers, amount)
         if np.all(np.isfinite(value)):
             price = np.full(price.shape, 1e-9)

@@ -74,8 +74,8 @@ def solve_fleet(
     details : also baselines, shadow prices and the ranges of decisions within the gap.
     progress : called with a stage and the fraction of it that is done.
     """
-    fleet = compile_fleet(scenario)
-    search = FleetSearch(fleet)
+    search = FleetSearch(compile_fleet(scenario))
+    fleet = search.fleet
     solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
     if solved is None:
         solution = replace(_empty(fleet), infeasibility=explain(search))
@@ -299,7 +299,7 @@ def _baseline(fleet: Fleet, beside: FleetSearch, name: str, words: str) -> Basel
         space = replace(space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
     else:
         space = replace(space, tokens_per_parameter=(20.0, 20.0))
-    there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None)
+    there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None, known=())
     search = FleetSearch(there, beside if fleet.offered is None else None)
     ledger = Ledger.of(there, resource_scale(search))
     plan = search.scan(ledger)
