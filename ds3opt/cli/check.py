@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ds3opt.cli.arguments import HardwarePath, hardware_folders
 from ds3opt.cli.view import View, with_view
 from ds3opt.errors import ExitCode, Location, Problem, UsageError
 
@@ -45,16 +46,17 @@ def check(
     update: Annotated[
         bool, typer.Option("--update", help="Keep the present results as expected.")
     ] = False,
+    hardware_path: HardwarePath = None,
 ) -> int:
     """Solve scenarios and compare with the results kept beside them; exit 1 on any drift."""
     from ds3opt.cli.progress import progress_bar
 
-    paths = _paths(scenarios)
+    paths, folders = _paths(scenarios), hardware_folders(hardware_path)
     if not update:
         _refuse_without_results(paths)
     with progress_bar(view.quiet) as progress:
         checked = [
-            _checked(name, path, update, _part(progress, index, len(paths)))
+            _checked(name, path, folders, update, _part(progress, index, len(paths)))
             for index, (name, path) in enumerate(paths.items())
         ]
     if view.format == "github":
@@ -108,7 +110,9 @@ def _part(progress: Callback | None, index: int, count: int) -> Callback | None:
     return lambda stage, fraction: progress(stage, (index + fraction) / count)
 
 
-def _checked(name: str, path: Path, update: bool, progress: Callback | None) -> Checked:
+def _checked(
+    name: str, path: Path, folders: list[Path], update: bool, progress: Callback | None
+) -> Checked:
     from ds3opt.cli.outcome import version
     from ds3opt.io.files import write_atomic
     from ds3opt.io.loader import load_scenario
@@ -117,7 +121,7 @@ def _checked(name: str, path: Path, update: bool, progress: Callback | None) -> 
     from ds3opt.report.json_format import render_json
     from ds3opt.report.solution_data import solution_data
 
-    loaded = load_scenario(str(path))
+    loaded = load_scenario(str(path), folders=folders)
     from ds3opt.optimise.solve import solve
 
     solution = solve(loaded.scenario, progress=progress)
@@ -149,9 +153,12 @@ def read_result(path: Path | str, text: str | None = None) -> dict[str, Any]:
     return dict(data)
 
 
-_PARTS = ("target", "certificate", "allocation", "outcome", "ranges", "infeasibility", "provenance")
-_LISTS = ("limits", "baselines", "frontier")
-_DEEP = frozenset({"policy", "token_budget_range", "alternatives"})
+_PARTS = (
+    *("target", "certificate", "allocation", "outcome", "ranges", "infeasibility", "provenance"),
+    "training_plan",
+)
+_LISTS = ("limits", "baselines", "frontier", "resources", "periods")
+_DEEP = frozenset({"policy", "token_budget_range", "alternatives", "placement"})
 
 
 def _is_result(data: Any) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ds3opt.cli.arguments import HardwarePath, hardware_folders
 from ds3opt.cli.view import View, with_view
 from ds3opt.errors import ExitCode
 
@@ -20,6 +22,7 @@ def diff(
     view: View,
     a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
     b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+    hardware_path: HardwarePath = None,
 ) -> int:
     """Old, new and change of outcome and allocation; exit 1 if they differ beyond tolerance."""
     from ds3opt.cli.comparison import difference_data, difference_table, drift_table
@@ -27,8 +30,9 @@ def diff(
     from ds3opt.regression import compare
     from ds3opt.report.document import Document
 
+    folders = hardware_folders(hardware_path)
     with progress_bar(view.quiet) as progress:
-        old, new = _result(a, progress), _result(b, progress)
+        old, new = (_result(side, folders, progress) for side in (a, b))
     drifts = compare(_comparable(old, new), _comparable(new, old))
     same = "the same within tolerance" if not drifts else "different"
     view.emit(
@@ -50,7 +54,7 @@ def _comparable(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in one.items() if k not in parts or (v and other.get(k))}
 
 
-def _result(path: str, progress: Callback | None) -> dict[str, Any]:
+def _result(path: str, folders: list[Path], progress: Callback | None) -> dict[str, Any]:
     """The result that a file holds, or that its scenario has."""
     from ds3opt.cli.check import read_result
     from ds3opt.cli.outcome import version
@@ -61,7 +65,7 @@ def _result(path: str, progress: Callback | None) -> dict[str, Any]:
 
     if path.endswith(".json") and resolve(path) == path:
         return read_result(path, read_text(path)[0])
-    loaded = load_scenario(path)
+    loaded = load_scenario(path, folders=folders)
     from ds3opt.optimise.solve import solve
 
     solution = solve(loaded.scenario, frontier=False, details=False, progress=progress)

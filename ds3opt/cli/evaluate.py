@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ds3opt.cli.arguments import ScenarioArgument, Settings
+from ds3opt.cli.arguments import HardwarePath, ScenarioArgument, Settings, hardware_folders
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 from ds3opt.errors import Location, Problem, UsageError
 
@@ -44,6 +44,7 @@ def evaluate(
         ),
     ] = None,
     settings: Settings = None,
+    hardware_path: HardwarePath = None,
 ) -> int:
     """Score a given model, with policies and token budgets as given or the best for it."""
     from ds3opt.cli.outcome import show_solution
@@ -60,7 +61,7 @@ def evaluate(
         name: _quantity(text, "tokens", "--token-budget")
         for name, text in _by_class(token_budget, "--token-budget").items()
     }
-    loaded = load_scenario(scenario, settings or ())
+    loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
     from ds3opt.optimise.solve import evaluate as score
 
     solution = score(

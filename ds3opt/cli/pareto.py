@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ds3opt.cli.arguments import ScenarioArgument, Settings
+from ds3opt.cli.arguments import HardwarePath, ScenarioArgument, Settings, hardware_folders
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 from ds3opt.errors import Ds3optError, ExitCode
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ds3opt.io.loader import LoadedScenario
     from ds3opt.optimise.solution import FrontierPoint, Note, Solution
     from ds3opt.schema import Scenario
-
-_FRONTIER_KEYS = {f"limits.{name}" for name in ("total_flop", "training_flop", "inference_flop")}
 
 
 @with_view(*ALL_FORMATS, without=("verbose",))
@@ -36,6 +34,7 @@ def pareto(
         ),
     ],
     settings: Settings = None,
+    hardware_path: HardwarePath = None,
 ) -> int:
     """The optimum for each value of a key: a limit, or any other number of the scenario.
 
@@ -49,7 +48,7 @@ def pareto(
     from ds3opt.report.pareto_document import pareto_document
 
     variation = parse_variation(vary)
-    loaded = load_scenario(scenario, settings or ())
+    loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
     with progress_bar(view.quiet) as progress:
         solution = _over_limit(loaded, variation, progress)
         if solution is None:
@@ -65,14 +64,16 @@ def _over_limit(
     from ds3opt.io.loader import validate
     from ds3opt.io.overrides import apply_overrides
     from ds3opt.optimise.solve import solve
+    from ds3opt.schema.limits import LIMITS
 
-    if variation.path not in _FRONTIER_KEYS or not variation.log_grid:
+    limit = variation.path.startswith("limits.") and variation.path[7:] in LIMITS
+    if not limit or not variation.log_grid:
         return None
     over = variation.path.removeprefix("limits.")
     first, last = variation.written[0], variation.written[-1]
     points = len(variation.written)
     text = f"frontier={{over: {over}, from: {first}, to: {last}, points: {points}}}"
-    scenario = validate(apply_overrides(loaded.source, [text]))
+    scenario = validate(apply_overrides(loaded.source, [text]), loaded.folders)
     solution = solve(scenario, frontier=True, details=False, progress=progress)
     if not solution.frontier:
         return None
@@ -124,7 +125,9 @@ def _solutions(
 
     settings = [f"{variation.path}={written}" for written in variation.written]
     try:
-        scenarios = [validate(apply_overrides(loaded.source, [text])) for text in settings]
+        scenarios = [
+            validate(apply_overrides(loaded.source, [text]), loaded.folders) for text in settings
+        ]
     except Ds3optError as error:
         raise _placed(error) from None
     for index, scenario in enumerate(scenarios):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ds3opt.cli.arguments import ScenarioArgument, Settings
+from ds3opt.cli.arguments import HardwarePath, ScenarioArgument, Settings, hardware_folders
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 
 
@@ -15,6 +15,7 @@ def solve(
     view: View,
     scenario: ScenarioArgument,
     settings: Settings = None,
+    hardware_path: HardwarePath = None,
     no_frontier: Annotated[
         bool, typer.Option("--no-frontier", help="Leave out the Pareto table.")
     ] = False,
@@ -28,7 +29,7 @@ def solve(
     from ds3opt.cli.progress import progress_bar
     from ds3opt.io.loader import load_scenario
 
-    loaded = load_scenario(scenario, settings or ())
+    loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
     from ds3opt.optimise.solve import solve as optimum
 
     with progress_bar(view.quiet) as progress:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from ds3opt.errors import Location, Problem, UsageError
 
 MAX_POINTS = 1000
-WHOLE = frozenset({"skills", "samples", "branches", "points", "max_cells", "count"})
+WHOLE = frozenset(
+    {"skills", "samples", "branches", "points", "max_cells", "count", "max_sequences"}
+)
 """Keys that take whole numbers only: a grid over them is rounded."""
 _FORMS = "write path=from:to:points, path=lin:from:to:points or path=a,b,c"
 

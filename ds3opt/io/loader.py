@@ -34,6 +34,8 @@ class LoadedScenario:
     sha256: str
     """Hash of the text and the overrides."""
     path: Path | None
+    folders: tuple[Path, ...] = ()
+    """Searched for what the scenario names, its own first."""
 
 
 def load_scenario(
@@ -59,12 +61,15 @@ def load_scenario(
     text, name = read_text(found, stdin)
     digest = hashlib.sha256("\0".join([text, *overrides]).encode()).hexdigest()
     source = apply_overrides(load_yaml(text, name), overrides)
+    own = Path() if path == "-" else Path(found).parent
+    searched = (own, *map(Path, folders))
     return LoadedScenario(
-        scenario=validate(source, [Path() if path == "-" else Path(found).parent, *folders]),
+        scenario=validate(source, searched),
         source=source,
         name=name,
         sha256=digest,
         path=None if path == "-" else Path(found),
+        folders=searched,
     )
 
 

@@ -16,12 +16,11 @@ NAMED = 3
 """Policies that a summary names, two where three are too long; the others are counted."""
 ROOM = 50
 """Columns for the policies of a summary."""
-NOT_ATTEMPTED = "not attempted"
 
 
 def policy_words(row: TaskAllocation) -> str:
     """The policy as a planner says it."""
-    return NOT_ATTEMPTED if row.policy is None else row.policy.words()
+    return row.words
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def classes(solution: Solution, *, every_row: bool = False) -> Table:
             continue
         merged = _merged(rows)
         if len(merged) <= FEW:
-            lines += map(_of_one_policy, merged)
+            lines += (_of_one_policy(group, _fraction(group, rows)) for group in merged)
         else:
             lines.append(_summary(rows, outcome.get(name)))
     total = math.fsum(row.inference_flop for row in solution.tasks)
@@ -67,19 +66,28 @@ def _point(line: _Line) -> tuple[str, str]:
 
 
 def _merged(rows: Sequence[TaskAllocation]) -> list[list[TaskAllocation]]:
-    """Rows of one class, those together that differ in their token budget only."""
+    """Rows of one class, those together that differ in their token budget or period only."""
     groups: dict[tuple[float, int, str], list[TaskAllocation]] = {}
     for row in rows:
         groups.setdefault((row.difficulty, row.skills, policy_words(row)), []).append(row)
     return list(groups.values())
 
 
-def _of_one_policy(rows: Sequence[TaskAllocation]) -> _Line:
+def _fraction(group: Sequence[TaskAllocation], rows: Sequence[TaskAllocation]) -> float:
+    """Part of the requests of a task, over all periods, that some of its rows stand for."""
+    first = group[0]
+    if all(row.period is None for row in rows):
+        return math.fsum(row.fraction for row in group)
+    task = [r for r in rows if (r.difficulty, r.skills) == (first.difficulty, first.skills)]
+    whole = math.fsum(row.share for row in task)
+    return math.fsum(row.share for row in group) / whole if whole else 1.0
+
+
+def _of_one_policy(rows: Sequence[TaskAllocation], fraction: float) -> _Line:
     """Parts of one task with one policy as one line."""
     first = rows[0]
-    attempted = first.policy is not None
+    attempted = first.attempted
     budgets = [row.token_budget for row in rows]
-    fraction = math.fsum(row.fraction for row in rows)
     return _Line(
         first.name,
         math.fsum(row.share for row in rows),
@@ -102,9 +110,9 @@ def _line(row: TaskAllocation) -> _Line:
         row.difficulty,
         row.skills,
         _with_part(row, row.fraction, "percent"),
-        row.token_budget if row.policy is not None else None,
+        row.token_budget if row.attempted else None,
         Interval(*budget_range, "tokens") if budget_range else None,
-        row.expected_tokens if row.policy is not None else None,
+        row.expected_tokens if row.attempted else None,
         row.accuracy,
         row.inference_flop,
         "; ".join(row.alternatives) or None,
@@ -119,7 +127,7 @@ def _with_part(row: TaskAllocation, fraction: float, dimension: str) -> Value:
 
 def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _Line:
     share = sum(row.share for row in rows)
-    budgets = [row.token_budget for row in rows if row.policy is not None]
+    budgets = [row.token_budget for row in rows if row.attempted]
     skills = [float(row.skills) for row in rows]
     difficulties = [row.difficulty for row in rows]
     return _Line(

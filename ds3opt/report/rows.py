@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from ds3opt.optimise.solution import Baseline, FrontierPoint, LimitUse, Solution, Status
+from ds3opt.optimise.solution import Baseline, FrontierPoint, Solution, Status
 from ds3opt.report.document import Column, Table, table_of
+from ds3opt.report.fleet import resource_rows, run_rows
 from ds3opt.report.solution_data import epochs, key_of
 from ds3opt.report.values import Certified, Interval, Measure, Phrase, Value
 from ds3opt.report.words import (
@@ -32,6 +33,7 @@ def title(solution: Solution) -> str:
 def answer(solution: Solution) -> Table:
     """The decisions and what they reach, each with its range or its bounds."""
     rows = _headline(solution)
+    untrained = solution.parameters is None and not solution.training_flop
     for name, value in (
         ("parameters", solution.parameters),
         ("training_tokens", solution.training_tokens),
@@ -40,26 +42,35 @@ def answer(solution: Solution) -> Table:
         ("loss", solution.loss),
         ("accuracy", solution.accuracy),
         ("value", solution.value if solution.objective == "value" else None),
-        ("training_flop", solution.training_flop),
+        ("training_flop", None if untrained else solution.training_flop),
         ("inference_flop", solution.inference_flop),
-        ("total_flop", solution.total_flop),
+        ("total_flop", None if untrained else solution.total_flop),
     ):
         if value is not None and name not in {row[0] for row in rows}:
             rows.append((name, _measure(name, value), _note(solution, name)))
+    rows += [*resource_rows(solution), *run_rows(solution)]
     if solution.tasks_served:
         rows.append(("tasks_served", Measure(solution.tasks_served, "tasks"), _horizon(solution)))
     if solution.served_tokens:
         rows.append(("served_tokens", Measure(solution.served_tokens, "tokens"), None))
     named = tuple((words_of(str(name)), value, note) for name, value, note in rows)
-    return Table("Answer", _ANSWER, named, header=False)
+    holds = solution.scope is not None and solution.certificate is not None
+    footer = f"certificate holds over: {solution.scope}" if holds else ""
+    return Table("Answer", _ANSWER, named, header=False, footer=footer)
 
 
 def _headline(solution: Solution) -> list[tuple[Value, Value, Value]]:
-    """The minimised resource or loss comes first."""
-    if is_maximised(solution.objective) or solution.certificate is None:
+    """The minimised resource or loss comes first, and so does money."""
+    name, best = solution.objective, achieved(solution)
+    if name in {"accuracy", "value"} or best is None:
         return []
-    name = solution.objective
-    return [(name, _measure(name, solution.certificate.upper), _bounds(solution))]
+    rows: list[tuple[Value, Value, Value]] = [
+        (name, _measure(name, best), _bounds(solution) if solution.certificate else None)
+    ]
+    if name == "net_value" and solution.value is not None:
+        worth = Measure(solution.value * solution.tasks_served, "money")
+        rows.append(("worth of solved tasks", worth, None))
+    return rows
 
 
 def _measure(name: str, value: float) -> Measure:
@@ -80,7 +91,8 @@ def _note(solution: Solution, name: str) -> Value:
             "at least {} asked" if name == "accuracy" else "at most {} asked",
             (_measure(name, solution.target[1]),),
         )
-    if name in {"training_flop", "inference_flop"} and total:
+    trained = solution.parameters is not None or solution.training_flop
+    if name in {"training_flop", "inference_flop"} and total and trained:
         part = solution.training_flop if name == "training_flop" else solution.inference_flop
         return Phrase("{} of the total", (Measure((part or 0.0) / total, "share"),))
     return None
@@ -102,47 +114,6 @@ def _horizon(solution: Solution) -> Value:
     if solution.horizon_seconds is None:
         return None
     return Phrase("over {}", (Measure(solution.horizon_seconds, "time"),))
-
-
-def limits(solution: Solution) -> Table:
-    """Use of each limit, and what twice as much of it would bring; binding limits first."""
-
-    def shown(use: LimitUse) -> bool:
-        """Not the size and the training of a model that was given as such."""
-        return solution.status is not Status.EVALUATED or use.name not in _GIVEN
-
-    def price(use: LimitUse) -> Value:
-        if use.relative_cost_per_point is not None:
-            cost = Measure(use.relative_cost_per_point, "change")
-            return Phrase(f"{{}} {words_of(solution.objective)} per point of accuracy", (cost,))
-        doubling = use.shadow_price_per_doubling
-        if not doubling:
-            return "none" if doubling == 0.0 else None
-        if solution.objective == "accuracy":
-            return Phrase("{} of accuracy per doubling", (Measure(doubling, "points"),))
-        if solution.objective == "loss":
-            return Phrase("{} per doubling", (Measure(doubling, "signed loss"),))
-        unit = "FLOP" if dimension_of(solution.objective) == "flop" else "value"
-        return Phrase(f"{{}} {unit} per doubling", (Measure(doubling, "signed"),))
-
-    def measure(use: LimitUse, value: float) -> Value:
-        if "tokens_per_parameter" in use.name:
-            return Measure(value, dimension_shown(use.name))
-        return Measure(value, dimension_of(use.name, use.unit))
-
-    return table_of(
-        "Limits and shadow prices",
-        sorted((use for use in solution.limits if shown(use)), key=lambda use: not use.binding),
-        (Column("name", "limit"), lambda use: words_of(use.name)),
-        (Column("kind", ""), lambda use: use.kind),
-        (Column("limit", "allowed", "number"), lambda use: measure(use, use.limit)),
-        (Column("used", "used", "number"), lambda use: measure(use, use.used)),
-        (Column("binding", "binding"), lambda use: use.binding),
-        (Column("shadow_price_per_doubling", "shadow price"), price),
-    ).without_empty()
-
-
-_GIVEN = frozenset({"max_parameters", "min_parameters", "max_training_tokens"})
 
 
 def baselines(solution: Solution) -> Table:
@@ -222,7 +193,7 @@ def frontier(solution: Solution, over: str | None = None, title: str | None = No
         (Column("training_flop", "training FLOP", "flop, short"), lambda p: p.training_flop),
         (Column("inference_flop", "inference FLOP", "flop, short"), lambda p: p.inference_flop),
         (Column("status", "status"), lambda p: status_words(p.status)),
-    ).without_empty(keep=(objective, "parameters"))
+    ).without_empty(keep=(objective,) if solution.scope else (objective, "parameters"))
     rows = f"{unsolved} row{'s' if unsolved > 1 else ''}"
     return replace(table, footer=f"{rows} stopped before the requested gap" if unsolved else "")
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from ds3opt.optimise.solution import FrontierPoint, Solution, TaskAllocation
-from ds3opt.report.words import is_maximised
+from ds3opt.report.words import achieved, is_maximised, outcome_key
 
 SCHEMA_VERSION = 1
+RESOURCES = {
+    "energy": "J",
+    "cost": "USD",
+    "carbon": "kg",
+    "accelerator_hours": "accelerator-hours",
+}
+"""What hardware makes of the work, and the unit of each."""
 
 Data = dict[str, Any]
 
@@ -31,6 +39,19 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
         "certificate": _certificate(solution),
         "allocation": _allocation(solution),
         "outcome": _outcome(solution),
+        "resources": [
+            {
+                "name": use.name,
+                "training": use.training,
+                "inference": use.inference,
+                "total": use.total,
+                "unit": RESOURCES[use.name],
+            }
+            for use in solution.resources
+        ],
+        "training_plan": None if solution.training_plan is None else asdict(solution.training_plan),
+        "periods": [asdict(period) for period in solution.periods],
+        "scope": solution.scope,
         "limits": [
             {
                 "name": use.name,
@@ -38,6 +59,7 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
                 "used": use.used,
                 "binding": bool(use.binding),
                 "shadow_price_per_doubling": use.shadow_price_per_doubling,
+                "shadow_price": use.shadow_price,
                 "relative_cost_per_point": use.relative_cost_per_point,
                 "unit": use.unit,
                 "kind": use.kind,
@@ -113,14 +135,13 @@ def _allocation(solution: Solution) -> Data:
 
 
 def _task(row: TaskAllocation) -> Data:
-    attempted = row.policy is not None
     return {
         "name": row.name,
         "share": row.share,
         "difficulty": row.difficulty,
         "skills": row.skills,
         "accuracy": row.accuracy,
-        "token_budget": row.token_budget if attempted else 0.0,
+        "token_budget": row.token_budget if row.attempted else 0.0,
         "expected_tokens": row.expected_tokens,
         "policy": row.policy.as_dict() if row.policy is not None else None,
         "fraction": row.fraction,
@@ -128,6 +149,10 @@ def _task(row: TaskAllocation) -> Data:
         "inference_flop": row.inference_flop,
         "token_budget_range": None if row.token_budget_range is None else [*row.token_budget_range],
         "alternatives": list(row.alternatives),
+        "model": row.model,
+        "way": row.way,
+        "period": row.period,
+        "placement": None if row.placement is None else asdict(row.placement),
     }
 
 
@@ -143,11 +168,15 @@ def _outcome(solution: Solution) -> Data:
         "served_tokens": solution.served_tokens,
         "expected_tokens": mean_tokens(solution),
         "epochs": epochs(solution),
-        "energy_joule": None,
-        "cost_usd": None,
-        "carbon_kg": None,
-        "accelerator_hours": None,
+        "net_value_usd": achieved(solution) if solution.objective == "net_value" else None,
+        **totals(solution),
     }
+
+
+def totals(solution: Solution) -> Data:
+    """What the answer takes of every resource, under names that say the unit; None if unknown."""
+    known = {use.name: use.total for use in solution.resources}
+    return {outcome_key(name): known.get(name) for name in RESOURCES}
 
 
 def epochs(solution: Solution) -> float | None:

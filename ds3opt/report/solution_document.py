@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from ds3opt.optimise.solution import Solution
+from collections.abc import Callable
+
+from ds3opt.optimise.solution import Placement, Solution, TaskAllocation
 from ds3opt.report import rows
 from ds3opt.report.classes import classes
 from ds3opt.report.document import Column, Document, Table, table_of
-from ds3opt.report.solution_data import solution_data
+from ds3opt.report.fleet import periods, serving
+from ds3opt.report.limits import limits
+from ds3opt.report.solution_data import solution_data, totals
+from ds3opt.report.values import Value
 from ds3opt.report.words import achieved
 
 
@@ -20,7 +25,9 @@ def solution_document(
         else (
             rows.answer(solution),
             classes(solution, every_row=every_row),
-            rows.limits(solution),
+            serving(solution, every_row=every_row),
+            periods(solution),
+            limits(solution),
             rows.baselines(solution),
         )
     )
@@ -48,6 +55,7 @@ def _records(solution: Solution) -> Table:
         ("training_flop", solution.training_flop),
         ("inference_flop", solution.inference_flop),
         ("total_flop", solution.total_flop),
+        *totals(solution).items(),
     )
     tasks = table_of(
         "",
@@ -60,10 +68,18 @@ def _records(solution: Solution) -> Table:
         (Column("policy", ""), lambda row: None if row.policy is None else row.policy.name),
         (Column("samples", ""), lambda row: None if row.policy is None else row.policy.samples),
         (Column("branches", ""), lambda row: None if row.policy is None else row.policy.branches),
-        (Column("token_budget", ""), lambda row: row.token_budget if row.policy else None),
+        (Column("token_budget", ""), lambda row: row.token_budget if row.attempted else None),
         (Column("expected_tokens", ""), lambda row: row.expected_tokens),
         (Column("task_accuracy", ""), lambda row: row.accuracy),
         (Column("task_inference_flop", ""), lambda row: row.inference_flop),
+        (Column("model", ""), lambda row: row.model),
+        (Column("way", ""), lambda row: row.way),
+        (Column("period", ""), lambda row: row.period),
+        (Column("replica_accelerators", ""), _placed(lambda place: place.accelerators)),
+        (Column("replica_sequences", ""), _placed(lambda place: place.sequences)),
+        (Column("latency_seconds", ""), _placed(lambda place: place.latency_seconds)),
+        (Column("task_accelerator_hours", ""), _placed(lambda place: place.accelerator_hours)),
+        (Column("task_energy_joule", ""), _placed(lambda place: place.energy_joules)),
     )
     blank = (None,) * len(tasks.columns)
     return Table(
@@ -71,3 +87,8 @@ def _records(solution: Solution) -> Table:
         (*(Column(name, "") for name, _ in answer), *tasks.columns),
         tuple((*(value for _, value in answer), *row) for row in tasks.rows or (blank,)),
     )
+
+
+def _placed(figure: Callable[[Placement], Value]) -> Callable[[TaskAllocation], Value]:
+    """A figure of what a row is served on; nothing without hardware."""
+    return lambda row: None if row.placement is None else figure(row.placement)

@@ -41,7 +41,7 @@ def _block(table: Table, precision: int, *, color: bool) -> str:
     if table.header:
         lines[0] = _styled(lines[0], _DIM, color)
     if table.footer:
-        lines.append(_GAP + table.footer)
+        lines += [_GAP + line for line in _wrapped(_one_line(table.footer), WIDTH - len(_GAP))]
     title = _styled(table.title, _YELLOW if table.title == "Warnings" else _BOLD, color)
     return "\n".join([title, *lines] if table.title else lines)
 

@@ -17,9 +17,10 @@ class Measure:
     value: float | None
     dimension: str
     """One of `units`, or number, whole, percent (of a fraction, with more digits near 0 and 1),
-    share (percent, a digit less), part (of a whole, rough), points (signed), change (relative,
-    signed), signed, signed loss, small points, small percent (for gaps). After a unit, ", fixed"
-    keeps the trailing zeros and ", short" leaves the unit to the header."""
+    share (percent, a digit less), part (of a whole, rough), points (signed), fine points (with
+    every digit), change (relative, signed), signed, signed loss, small points, small percent (for
+    gaps), accelerators. Before a unit, "signed " shows the sign always; after it, ", fixed" keeps
+    the trailing zeros and ", short" leaves the unit to the header."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ CLOSE = 1e-6
 """Bounds that are relatively closer than this are shown as one value."""
 MOST_DIGITS = 9
 """Digits of a certified bound, decimals where it has a fixed point."""
-_NOUNS = {"flop": "FLOP", "loss": "nats/token"}
+_NOUNS = {"flop": "FLOP", "loss": "nats/token", "accelerator_hours": "accelerator-hours"}
 _PREFIXES = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "P": 1e15}
 _COUNTS = frozenset({"tokens", "parameters", "tasks"})
 
@@ -114,6 +115,8 @@ def _number(value: float, dimension: str, precision: int) -> str:
     special = _SPECIAL.get(dimension)
     if special is not None:
         return special(value, precision)
+    if dimension.startswith("signed "):
+        return ("+" if value >= 0 else "") + _number(value, dimension[7:], precision)
     base, *how = dimension.split(", ")
     if "short" in how and base in _COUNTS:
         base = "count"
@@ -199,6 +202,13 @@ def _loss_decimals(precision: int) -> int:
     return max(4, precision - 1)
 
 
+def _accelerators(value: float, precision: int) -> str:
+    """Whole ones are counted, averages rounded."""
+    whole = abs(value - round(value)) < 1e-9 * max(value, 1.0) and value < 1e6
+    number = f"{value:.0f}" if whole else format_number(value, precision)
+    return f"{number} accelerator{'' if number == '1' else 's'}"
+
+
 _SPECIAL: dict[str, Callable[[float, int], str]] = {
     "percent": _percent,
     "share": _share,
@@ -213,8 +223,12 @@ _SPECIAL: dict[str, Callable[[float, int], str]] = {
     "signed": lambda value, precision: (
         ("+" if value >= 0 else "") + format_number(value, precision)
     ),
+    "fine points": lambda value, precision: (
+        ("+" if value >= 0 else "") + f"{format_number(100 * value, precision)} points"
+    ),
     "small percent": lambda value, precision: f"{format_number(100 * value, 2)} %",
     "small points": lambda value, precision: f"{format_number(100 * value, 2)} points",
+    "accelerators": _accelerators,
     "text": format_number,
     "number": format_number,
     "whole": lambda value, precision: f"{value:.0f}",
@@ -232,6 +246,8 @@ def _from_to(low: str, high: str) -> str:
 
 def _certified(value: Certified, precision: int) -> str:
     low, high, gap = _bounds(value, precision)
+    if value.dimension == "money" and not value.relative:
+        gap = _number(float(gap), "money", MOST_DIGITS)
     if value.part != "all":
         return {"low": low, "high": high, "gap": gap}[value.part]
     unit = {"percent": " points", "loss": " nats/token"}.get(value.dimension, "")
@@ -271,7 +287,8 @@ def _digits(value: Certified, precision: int) -> int:
         usual, needed = _loss_decimals(precision), 1 - math.floor(math.log10(width))
     else:
         usual = precision + 1
-        needed = math.floor(math.log10(abs(value.high))) - math.floor(math.log10(width)) + 2
+        size = max(abs(value.low), abs(value.high))
+        needed = math.floor(math.log10(size)) - math.floor(math.log10(width)) + 2
     return max(precision, min(MOST_DIGITS, max(usual, needed)))
 
 

@@ -7,6 +7,7 @@ from ds3opt.optimise.solution import Solution, Status
 _WORDS = {
     "accuracy": "accuracy",
     "value": "value per task",
+    "net_value": "net value",
     "loss": "pretraining loss",
     "total_flop": "total FLOP",
     "training_flop": "training FLOP",
@@ -18,11 +19,31 @@ _WORDS = {
     "epochs": "epochs over unique tokens",
     "max_parameters": "max model size",
     "min_parameters": "min model size",
+    "accelerator_hours": "accelerator-hours",
+    "power": "site power",
+    "inference_accelerators": "serving accelerators",
 }
 _DIMENSIONS = {
     "accuracy": "percent",
     "min_accuracy": "percent",
     "value": "dimensionless",
+    "net_value": "money",
+    "energy": "energy",
+    "cost": "money",
+    "carbon": "carbon",
+    "accelerator_hours": "accelerator_hours",
+    "power": "power",
+    "host_power": "power",
+    "training_time": "time",
+    "max_latency": "time",
+    "first_token": "time",
+    "lifetime": "time",
+    "duration": "time",
+    "capital_cost": "money",
+    "carbon_intensity": "carbon_intensity",
+    "input_price": "price_per_token",
+    "output_price": "price_per_token",
+    "inference_accelerators": "accelerators",
     "loss": "loss",
     "difficulty": "loss",
     "parameters": "parameters",
@@ -39,11 +60,15 @@ _UNITS = {
     "J": "energy",
     "USD": "money",
     "kg": "carbon",
+    "accelerator-hours": "accelerator_hours",
+    "W": "power",
     "s": "time",
+    "accelerators": "accelerators",
     "nats/token": "loss",
     "accuracy": "percent",
 }
 _REQUIRED = "min_accuracy of "
+_JSON_NAMES = {"energy": "energy_joule", "cost": "cost_usd", "carbon": "carbon_kg"}
 
 
 def leaf(path: str) -> str:
@@ -64,10 +89,15 @@ def words_of(name: str) -> str:
     ('total FLOP', 'workload.mix[0].min_accuracy')
     >>> words_of("max_parameters"), words_of("min_accuracy of bug_fix")
     ('max model size', 'accuracy of bug_fix')
+    >>> words_of("power (at_night)")
+    'site power (at_night)'
     """
     short = name.removeprefix("limits.")
     if short.startswith(_REQUIRED):  # the name of a class stands as it is
         return short.replace(_REQUIRED, "accuracy of ", 1)
+    if short.endswith(")") and " (" in short:  # and so does that of a period
+        first, _, period = short.partition(" (")
+        return f"{words_of(first)} ({period}"
     return _WORDS.get(short, short if "." in short else short.replace("_", " "))
 
 
@@ -79,6 +109,8 @@ def dimension_of(name: str, unit: str = "") -> str:
     """
     if unit in _UNITS:
         return _UNITS[unit]
+    if name.endswith(".price") and "electricity" in name:
+        return "price_per_energy"
     last = leaf(name).removesuffix("_lower").removesuffix("_upper")
     if last in _DIMENSIONS:
         return _DIMENSIONS[last]
@@ -122,14 +154,31 @@ def objective_words(solution: Solution) -> str:
     return f"least {name} for {article} {words_of(what)} of {asked}"
 
 
+def outcome_key(resource: str) -> str:
+    """The name of a resource's total in the JSON, with its unit.
+
+    >>> outcome_key("cost"), outcome_key("accelerator_hours")
+    ('cost_usd', 'accelerator_hours')
+    """
+    return _JSON_NAMES.get(resource, resource)
+
+
 def is_maximised(objective: str) -> bool:
     """Whether more of the objective is better."""
-    return objective in {"accuracy", "value"}
+    return objective in {"accuracy", "value", "net_value"}
 
 
 def achieved(solution: Solution) -> float | None:
     """The objective of the allocation found."""
     certificate = solution.certificate
     if certificate is None:
-        return None
+        return _scored(solution)
     return certificate.lower if is_maximised(solution.objective) else certificate.upper
+
+
+def _scored(solution: Solution) -> float | None:
+    """The net value of a model that was given; other objectives have rows of their own."""
+    cost = next((use.total for use in solution.resources if use.name == "cost"), None)
+    if solution.objective != "net_value" or solution.value is None or cost is None:
+        return None
+    return solution.value * solution.tasks_served - cost
