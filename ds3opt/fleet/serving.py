@@ -164,24 +164,34 @@ def _in_time(
     With fewer sequences than a request has traces these wait for each other; from there on the
     latency only rises with the sequences.
     """
-    low = np.minimum(np.ceil(requests.width), most)
-    limit = requests.max_latency
-
-    def kept(sequences: FloatArray) -> NDArray[np.bool_]:
-        found = latency_seconds(server, shape, requests, accelerators, sequences)
-        return np.asarray(found <= limit)
-
-    possible = kept(low)
-    high = most.copy()
-    whole = kept(high)
-    low = np.where(whole, high, low)
+    fewest = np.minimum(np.ceil(requests.width), most)
+    found = np.where(_kept(server, shape, requests, accelerators, fewest), fewest, 0.0)
+    whole = _kept(server, shape, requests, accelerators, most)
+    found = np.where(whole, most, found)
+    open_ = np.flatnonzero((found > 0.0) & ~whole)
+    if open_.size == 0:
+        return found
+    shape, requests = _taken(shape, open_), requests.take(open_)
+    low, high = fewest[open_], most[open_]
     for _ in range(_BISECTIONS):
         if np.all(high - low <= 1.0):
             break
         middle = np.floor(0.5 * (low + high))
-        good = kept(middle)
+        good = _kept(server, shape, requests, accelerators, middle)
         low, high = np.where(good, middle, low), np.where(good, high, middle)
-    return np.where(possible, low, 0.0)
+    found[open_] = low
+    return found
+
+
+def _kept(
+    server: Server,
+    shape: ModelShape,
+    requests: Requests,
+    accelerators: float,
+    sequences: FloatArray,
+) -> NDArray[np.bool_]:
+    found = latency_seconds(server, shape, requests, accelerators, sequences)
+    return np.asarray(found <= requests.max_latency)
 
 
 def latency_seconds(

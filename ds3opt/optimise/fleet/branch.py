@@ -33,9 +33,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 Progress = Callable[[str, float], None]
 
-_ROOT_LOSSES = 10
-_ROOT_SHAPES = 8
+_ROOT_LOSSES = 5
+_ROOT_SHAPES = 4
 _DEEPEST = 60
+_SMALL = 800
+"""Options of a menu that is not worth thinning."""
 _MARGIN = 0.1
 """How far below the best plan, in worth over its scale, a bound need not be pushed."""
 _COLUMNS = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
@@ -103,37 +105,37 @@ class Branch:
         """The best plan and an upper bound on the worth of any, in units of the scale."""
         best = self._mixed(self.search.scan(self.ledger))
         closed = -np.inf
-        examined = 0
         cells = self._roots(best)
-        while len(cells) and examined < most_cells:
-            examined += len(cells)
+        later = cells.take(np.zeros(0, dtype=np.intp))
+        while len(cells) + len(later) and self.examined < most_cells:
             self.examined += len(cells)
-            cells = self._examined(cells)
+            cells = Cells.joined([self._examined(cells), later])
             done = cells.upper <= best.value + gap
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
-            cells = cells.take(np.flatnonzero(~done))
-            if len(cells) == 0:
-                break
-            cells, found = self._tuned(cells, best, gap)
-            if better(best, found) is not best:
-                best = better(best, [self._mixed(better(best, found))])
+            cells, later, found = self._tuned(cells.take(np.flatnonzero(~done)), best, gap)
+            hopes = [plan for plan in found if plan.value > best.value]
+            best = better(best, [self._mixed(self._polished(plan)) for plan in hopes])
             done = (cells.upper <= best.value + gap) | (cells.depth > _DEEPEST)
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
-            cells = self._halved(cells.take(np.flatnonzero(~done)), gap)
+            cells = self._halved(cells.take(np.flatnonzero(~done)))
             if progress is not None:
                 still = float(np.max(cells.upper, initial=best.value + gap)) - best.value
                 progress("searching", float(np.clip(gap / max(still, gap), 0.0, 1.0)))
-        left = float(np.max(cells.upper, initial=-np.inf))
+        left = max(float(np.max(part.upper, initial=-np.inf)) for part in (cells, later))
         return best, max(best.value, closed, left)
 
+    def _polished(self, plan: Plan) -> Plan:
+        return polished(
+            self.search, self.ledger, plan, near_options(self.search, self.ledger, plan)
+        )
+
     def _mixed(self, plan: Plan) -> Plan:
-        """A plan, adjusted, with the worth of its exact mix, which prices only come close to."""
+        """A plan with the worth of its exact mix, which prices only estimate."""
         if not np.isfinite(plan.value):
-            return plan
+            return Plan()
         menu = near_options(self.search, self.ledger, plan)
-        plan = polished(self.search, self.ledger, plan, menu)
         mix = exact_mix(self.search, self.ledger, plan, menu)
-        return plan if mix is None else replace(plan, value=max(plan.value, mix.value))
+        return Plan() if mix is None else replace(plan, value=mix.value)
 
     def _roots(self, best: Plan) -> Cells:
         price = np.full(self.ledger.size, FIRST_PRICE) if best.price is None else best.price
@@ -265,20 +267,20 @@ class Branch:
             np.maximum.at(sure, there.owner[real], value)
         return np.maximum(sure, 0.0).reshape(best.shape)
 
-    def _tuned(self, cells: Cells, best: Plan, gap: float) -> tuple[Cells, list[Plan]]:
+    def _tuned(self, cells: Cells, best: Plan, gap: float) -> tuple[Cells, Cells, list[Plan]]:
         """New prices for the cells that halving would not help, and plans found on the way.
 
         Where the bound at a cell's cheaper end alone is too high, the prices are at fault, or there
-        is a better plan.
+        is a better plan. Cells whose turn has not come yet are returned apart, as they are.
         """
         asked = self._stuck(cells, best.value + 0.4 * gap)
         most = max(1, CHUNK // max(self.search.coarse.size, 1) // 4)
         worst = np.sort(asked[np.argsort(-cells.upper[asked], kind="stable")][:most])
         if worst.size == 0:
-            return cells, []
+            return cells, cells.take(worst), []
         chosen = cells.take(worst)
         spent = self._least_flop(chosen)
-        offers, _, _ = self.search.offers_at(
+        offers, _, extra = self.search.offers_at(
             self.ledger,
             chosen.low,
             chosen.high,
@@ -286,7 +288,7 @@ class Branch:
             spent,
             *self._thin_menu(chosen),
         )
-        price, _, value = good_prices(
+        price, _, _ = good_prices(
             offers,
             np.maximum(chosen.price, 1e-4),
             coarsest=3e-3,
@@ -295,21 +297,32 @@ class Branch:
         )
         # all options again, for these prices may want what the old ones ruled out
         fresh = self._examined(self._restarted(chosen, price))
-        alone = np.flatnonzero((chosen.low == chosen.high) & np.isfinite(value))
-        top = alone[np.argsort(-value[alone], kind="stable")][:2]
+        alone = np.flatnonzero(chosen.low == chosen.high)
+        reached = bound(offers, price) + extra
+        top = alone[np.argsort(-reached[alone], kind="stable")][:2]
         plans = self.search.plans(
             self.ledger, chosen.low[top], chosen.loss_high[top], price[top], coarsest=3e-3
         )
-        old = np.setdiff1d(np.arange(len(cells)), worst)
-        return Cells.joined([cells.take(old), fresh]), plans
+        ready = np.setdiff1d(np.arange(len(cells)), asked)
+        later = np.setdiff1d(asked, worst)
+        return Cells.joined([cells.take(ready), fresh]), cells.take(later), plans
 
     def _thin_menu(self, cells: Cells) -> tuple[IntArray, IntArray]:
-        """A thin menu for every cell and the options that it still has: options and their cells."""
+        """A thin menu for every cell, the options that it still has and those beside them.
+
+        Options and their cells; small menus are taken whole.
+        """
         count, total = len(cells), len(self.options)
-        every = np.arange(count)[:, None] * total + self.search.coarse
-        own = cells.cell() * total + cells.option
-        both = np.unique(np.concatenate([every.ravel(), own]))
-        return both % total, both // total
+        whole = total <= _SMALL
+        thin = self.search.every if whole else self.search.coarse
+        menus = [(np.arange(count)[:, None] * total + thin).ravel()]
+        periods = len(self.fleet.periods)
+        for beside in () if whole else (-2, -1, 0, 1, 2):
+            option = np.clip(cells.option + beside * periods, 0, total - 1)
+            menus.append(cells.cell() * total + option)
+        both = np.unique(np.concatenate(menus))
+        known = (self.options.existing[both % total] >= 0) | (cells.low[both // total] >= 0)
+        return both[known] % total, both[known] // total
 
     def _stuck(self, cells: Cells, goal: float) -> IntArray:
         """Cells that stay above a goal however narrow they become, at their prices."""
@@ -336,7 +349,7 @@ class Branch:
             option=np.concatenate(menus),
         )
 
-    def _halved(self, cells: Cells, gap: float) -> Cells:
+    def _halved(self, cells: Cells) -> Cells:
         """Every cell as two: half its shapes, or half its losses, whichever matters more."""
         if len(cells) == 0:
             return cells

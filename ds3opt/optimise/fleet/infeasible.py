@@ -9,6 +9,7 @@ import numpy as np
 from ds3opt.fleet import Fleet
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.ledger import Ledger
+from ds3opt.optimise.fleet.mix import exact_mix
 from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
 from ds3opt.optimise.solution import Infeasibility
@@ -65,7 +66,10 @@ def _feasible(search: FleetSearch, ledger: Ledger) -> bool:
     if search.fleet.minimised is not None:
         # any plan that reaches the accuracy will do, whatever it takes
         ledger = replace(ledger, scale=_FREE)
-    return bool(np.isfinite(search.scan(ledger).value))
+    plan = search.scan(ledger)
+    if not np.isfinite(plan.value):
+        return False
+    return exact_mix(search, ledger, plan) is not None
 
 
 def _given(fleet: Fleet, key: str) -> tuple[float, str]:

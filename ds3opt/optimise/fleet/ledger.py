@@ -80,6 +80,12 @@ class Ledger:
         fleet = self.fleet
         return float(fleet.tasks.weight @ fleet.worth) / self.scale
 
+    def least_worth(self) -> float:
+        """Worth below which no plan lies: nothing, where nothing is subtracted."""
+        fleet = self.fleet
+        free = not np.any(fleet.objective_serving) and not np.any(fleet.objective_training)
+        return -1e-9 if free else -np.inf
+
     def training_cap(self) -> float:
         """The most training FLOP that any limit lets be."""
         fleet = self.fleet

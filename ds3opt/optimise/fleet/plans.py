@@ -15,17 +15,17 @@ from ds3opt.fleet import Fleet
 from ds3opt.optimise.fleet.existing import with_known_models
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE, Evaluator, Options, options_of
-from ds3opt.optimise.fleet.prices import Offers, best_net, good_prices, net_worth
+from ds3opt.optimise.fleet.prices import Offers, best_net, bound, good_prices, net_worth
 from ds3opt.optimise.training import Training
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-_SCAN_LOSSES = 7
+_SCAN_LOSSES = 6
 _SURE, _HOPELESS = 6.0, 4.0
 """Logits of a step's success beyond which a loss is not looked at first."""
-_SCAN_SHAPES = 8
-_REFINEMENTS = 7
+_SCAN_SHAPES = 6
+_REFINEMENTS = 6
 CHUNK = 250_000
 """Options that are evaluated together, for memory."""
 FIRST_PRICE = 0.3
@@ -177,8 +177,12 @@ class FleetSearch:
         cell = np.repeat(np.arange(count), menu.size)
         offers, _, extra = self.offers_at(ledger, shape, shape, loss, spent, option, cell)
         possible = np.isfinite(spent) & np.all(offers.room[:, : ledger.rows] > 0.0, axis=1)
-        price, _, value = good_prices(offers, start, coarsest=coarsest, finest=finest)
-        value = np.where(possible, value + extra, -np.inf)
+        price, _, _ = good_prices(offers, start, coarsest=coarsest, finest=finest)
+        # by duality the bound is what the best mix is worth, and it is far closer to that than
+        # the mix that comes with the prices; below nothing there is no mix
+        value = np.minimum(bound(offers, price) + extra, ledger.most_worth())
+        possible &= value >= ledger.least_worth()
+        value = np.where(possible, value, -np.inf)
         return [
             Plan(float(value[i]), int(shape[i]), float(loss[i]), price[i]) for i in range(count)
         ]

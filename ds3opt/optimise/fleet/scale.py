@@ -22,7 +22,7 @@ def resource_scale(search: FleetSearch) -> float:
     scale = _first_guess(search)
     for _ in range(_TRIES):
         plan = search.scan(Ledger.of(fleet, scale))
-        if not np.isfinite(plan.value):
+        if not np.isfinite(plan.value) or plan.value >= 0.0:
             return scale
         taken = max(-plan.value, 1e-12)
         scale *= taken
