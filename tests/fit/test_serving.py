@@ -17,7 +17,8 @@ from ds3opt.fit.serving import (
     predict,
     slower_than_older,
 )
-from ds3opt.laws.roofline import Device, ModelShape
+from ds3opt.laws.power import board_power_watts
+from ds3opt.laws.roofline import Device, ModelShape, decode_step
 
 SHARED = {
     "cache": 0.6,
@@ -95,6 +96,29 @@ def made(models=tuple(MODELS), devices=tuple(DEVICES)) -> tuple[ServingRuns, np.
         tokens_per_s=told.tokens_per_s,
         joules_per_token=told.joules_per_token,
     ), names
+
+
+def test_energy_is_that_of_all_boards():
+    """Joules a token are watts of a board, times boards, over tokens a second."""
+    runs, names = made(models=("large",))
+    efficiency = ServingFit(TRUTH).efficiency(names.tolist(), runs)
+    told = predict(runs, efficiency)
+    step = decode_step(
+        runs.shape,
+        runs.device,
+        efficiency,
+        sequences=runs.sequences,
+        context_tokens=500 + runs.output_tokens / 2,
+        accelerators=runs.accelerators,
+        prompt_tokens=500,
+        output_tokens=runs.output_tokens,
+    )
+    watts = board_power_watts(
+        runs.device, efficiency, step.memory_utilisation, step.compute_utilisation
+    )
+    assert told.tokens_per_s * step.seconds == pytest.approx(runs.sequences, rel=1e-12)
+    drawn = told.joules_per_token * told.tokens_per_s / runs.accelerators
+    assert drawn == pytest.approx(watts, rel=1e-12)
 
 
 def test_known_constants_are_recovered(monkeypatch):
