@@ -8,6 +8,7 @@ import pytest
 from ds3opt.fit import serving
 from ds3opt.fit.serving import (
     COMPUTE,
+    COMPUTE_NARROW,
     EIGHT_BIT_EXPERTS,
     ServingFit,
     ServingRuns,
@@ -195,7 +196,8 @@ def test_eight_bit_experts_have_their_own_start():
     efficiency = ServingFit(TRUTH).efficiency(names.tolist(), runs)
     assert set(efficiency.expert_layer_seconds[eight]) == {2e-4}
     assert set(efficiency.expert_layer_seconds[~eight]) == {4e-5}
-    assert efficiency.compute == COMPUTE
+    assert set(efficiency.compute[eight]) == {COMPUTE_NARROW}
+    assert set(efficiency.compute[~eight]) == {COMPUTE}
 
 
 def test_the_newer_accelerator_held_up():
