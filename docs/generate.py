@@ -31,14 +31,31 @@ UNITS = {
     "an amount of FLOP": "FLOP",
     "a number of tokens": "tokens",
     "a number of parameters": "parameters",
-    "a count": "tasks",
     "a time": "seconds",
+    "a power": "W",
+    "an amount of money": "USD",
+    "a price of energy": "USD/J",
+    "a price of tokens": "USD/token",
+    "CO2e of energy": "kg/J",
+    "an amount of energy": "J",
+    "accelerator-hours": "accelerator-hours",
+    "a mass of CO2e": "kg",
 }
 """By the words in which ds3opt/schema/quantities.py describes a type."""
 OWN_UNITS = {
     "TaskClass.difficulty": "nats/token",
     "LossCoefficients.irreducible": "nats/token",
     "Minimise.loss": "nats/token",
+    "Candidate.loss": "nats/token",
+    "Workload.tasks": "tasks",
+    "TrainingHardware.count": "accelerators",
+    "InferenceHardware.count": "accelerators",
+    "TrainingHardware.bytes_per_parameter": "bytes",
+    "TaskClass.value": "or USD",
+    "Frontier.from_": "of the limit",
+    "Frontier.to": "of the limit",
+    "Hosted.output_tokens_per_s": "tokens/s",
+    "Shape.head_width": "elements",
     "Capability.slope": "per nat/token",
     "RatioRange.min": "tokens per parameter",
     "RatioRange.max": "tokens per parameter",
@@ -51,6 +68,13 @@ RANGES = ("ParameterRange", "TokenRange", "RatioRange", "TokenBudgetRange")
 """Also written as one number or as [lowest, highest]."""
 LINES = {"Normal.mean": "Mean."}
 """What is said of keys that have no docstring of their own."""
+ELSEWHERE = {
+    "Accelerator": "[figures](hardware.md#a-description-of-ones-own)",
+    "Calibration": "[constants](hardware.md#serving)",
+    "ModelShapeSpec": "[figures](hardware.md#model-shapes)",
+    "TrainableShape": "[figures](hardware.md#model-shapes)",
+}
+"""Parts that are files of their own: a name, or a mapping that another page describes."""
 
 HEAD = """# Scenario reference
 
@@ -87,7 +111,9 @@ def _sections() -> dict[type[BaseModel], list[str]]:
         for name, field in model.model_fields.items():
             here = f"{path}.{field.alias or name}".lstrip(".")
             for inner, listed in _models(field.annotation):
-                place = f"{here}[]" if listed else here
+                if inner.__name__ in ELSEWHERE:
+                    continue
+                place = f"{here}{listed}"
                 seen = inner in found
                 found.setdefault(inner, []).append(place)
                 if not seen:
@@ -97,11 +123,12 @@ def _sections() -> dict[type[BaseModel], list[str]]:
     return found
 
 
-def _models(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
+def _models(annotation: Any, listed: str = "") -> Iterator[tuple[type[BaseModel], str]]:
+    """The models in an annotation, each with what stands between its key and its own keys."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, listed
         return
-    inside = listed or get_origin(annotation) is tuple
+    inside = listed or {tuple: "[]", dict: ".NAME"}.get(get_origin(annotation), "")
     for part in get_args(annotation):
         if not isinstance(part, str):
             yield from _models(part, inside)
@@ -142,6 +169,8 @@ def _type(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
         return " or ".join(dict.fromkeys(kinds))
     if origin is Literal:
         return ", ".join(f"`{json.dumps(v) if isinstance(v, bool) else v}`" for v in inner)
+    if origin is dict:
+        return f"by name, each {_type(inner[1])}"
     if origin is tuple:
         of = _type(inner[0])
         if Ellipsis not in inner:
@@ -154,6 +183,8 @@ def _type(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
 
 
 def _mapping(model: type[BaseModel]) -> str:
+    if model.__name__ in ELSEWHERE:
+        return f"name or {ELSEWHERE[model.__name__]}"
     link = f"[mapping](#{_anchor(model)})"
     if model.__name__ in RANGES:
         return f"number, `[lowest, highest]` or {link}"
@@ -219,12 +250,14 @@ def _unit(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str | 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return _shown(field.default)
+    return _shown(None if field.default_factory is not None else field.default)
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", ()):
         return "none"
+    if isinstance(value, tuple) and len(value) > 1:
+        return f"`[{', '.join(map(_bare, value))}]`"
     if isinstance(value, BaseModel):
         given = value.model_dump(exclude_none=True)
         plain = ", ".join(f"{key}: {_bare(item)}" for key, item in given.items())

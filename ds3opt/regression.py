@@ -17,6 +17,7 @@ an optimum is flat, so equal answers come from unequal decisions."""
 NEGLIGIBLE_SHARE = 1e-3
 """Tasks of a smaller share of the mix may change their policy."""
 NOT_ATTEMPTED = "not attempted"
+_MAXIMISED = frozenset({"accuracy", "value", "net_value"})
 VOLATILE = ("ds3opt_version", "scenario_sha256")
 """Provenance that changes without the answer changing."""
 
@@ -52,8 +53,9 @@ def compare(expected: Data, actual: Data) -> list[Drift]:
 
     Objectives may differ by `RELATIVE` and the certified gaps of both results; model size, training
     tokens and token budgets by the factor `LOOSE`, counted from the value or from either end of its
-    printed range; statuses and policies not at all. The policy of a task may differ where its share
-    is negligible, or where either result lists the other's policy as an alternative.
+    printed range; totals of resources by that factor; statuses, models and policies not at all. The
+    policy of a task may differ where its share is negligible, or where either result lists the
+    other's policy as an alternative.
     """
     drifts = list(_words(expected, actual))
     if drifts or expected.get("status") == "infeasible":
@@ -62,6 +64,7 @@ def compare(expected: Data, actual: Data) -> list[Drift]:
     drifts += _baselines(expected, actual)
     drifts += _frontier(expected, actual)
     drifts += _model(expected, actual)
+    drifts += _resources(expected, actual)
     drifts += _tasks(expected, actual)
     return drifts
 
@@ -87,7 +90,7 @@ def _infeasible(expected: Data, actual: Data) -> Iterator[Drift]:
 
 def _objective(expected: Data, actual: Data) -> Iterator[Drift]:
     name = str(expected.get("objective"))
-    side = "lower" if name in {"accuracy", "value"} else "upper"
+    side = "lower" if name in _MAXIMISED else "upper"
     old, new = (_certified(data, f"{name}_{side}") for data in (expected, actual))
     slack = _width(expected) + _width(actual)
     if not _close(old, new, RELATIVE, slack):
@@ -123,7 +126,7 @@ def _baselines(expected: Data, actual: Data) -> Iterator[Drift]:
 
 def _frontier(expected: Data, actual: Data) -> Iterator[Drift]:
     name = str(expected.get("objective"))
-    bound = f"{name}_{'upper' if name in {'accuracy', 'value'} else 'lower'}"
+    bound = f"{name}_{'upper' if name in _MAXIMISED else 'lower'}"
     old, new = expected.get("frontier", []), actual.get("frontier", [])
     if len(old) != len(new):
         yield Drift("frontier", f"{len(old)} rows", f"{len(new)} rows", "must be the same")
@@ -162,6 +165,17 @@ def _far(key: str) -> str:
     return f"beyond a factor {LOOSE:g} and the range of {key} within the gap"
 
 
+def _resources(expected: Data, actual: Data) -> Iterator[Drift]:
+    """Totals of the resources that both results state; the minimised one is the objective."""
+    new = {one.get("name"): one.get("total") for one in actual.get("resources", [])}
+    for one in expected.get("resources", []):
+        name, total = one.get("name"), one.get("total")
+        if name == expected.get("objective") or name not in new:
+            continue
+        if not _loosely(total, new[name], [None, None]):
+            yield Drift(f"resources.{name}.total", total, new[name], f"beyond a factor {LOOSE:g}")
+
+
 def _tasks(expected: Data, actual: Data) -> Iterator[Drift]:
     old, new = _rows_by_task(expected), _rows_by_task(actual)
     for task in [*old, *(task for task in new if task not in old)]:
@@ -176,12 +190,25 @@ def _tasks(expected: Data, actual: Data) -> Iterator[Drift]:
 
 
 def _rows_by_task(data: Data) -> dict[tuple[Any, Any, Any], list[Data]]:
-    """Rows of each task, those that stand for most requests first."""
+    """Rows of each task, what serves most of its requests first."""
     tasks: dict[tuple[Any, Any, Any], list[Data]] = {}
     for row in (data.get("allocation") or {}).get("tasks", []):
         key = (row.get("name"), _rounded(row.get("difficulty")), row.get("skills"))
         tasks.setdefault(key, []).append(row)
-    return {key: sorted(r, key=lambda row: -row.get("fraction", 1.0)) for key, r in tasks.items()}
+    return {key: _ranked(rows) for key, rows in tasks.items()}
+
+
+def _ranked(rows: list[Data]) -> list[Data]:
+    """Rows by the share of all that are served alike, over all periods, then by their own."""
+    shares: dict[str, float] = {}
+    for row in rows:
+        words = row_words(row)
+        shares[words] = shares.get(words, 0.0) + _share(row)
+    return sorted(rows, key=lambda row: (-shares[row_words(row)], -_share(row)))
+
+
+def _share(row: Data) -> float:
+    return float(row.get("share", 1.0))
 
 
 def _rounded(value: Any) -> Any:
@@ -190,7 +217,7 @@ def _rounded(value: Any) -> Any:
 
 def _task(path: str, old: list[Data], new: list[Data]) -> Iterator[Drift]:
     first, second = old[0], new[0]
-    names = [policy_words(first.get("policy")), policy_words(second.get("policy"))]
+    names = [row_words(first), row_words(second)]
     if names[0] != names[1]:
         share = max(sum(row.get("share", 0.0) for row in rows) for rows in (old, new))
         if share >= NEGLIGIBLE_SHARE and not _exchangeable(names, old, new):
@@ -207,9 +234,20 @@ def _exchangeable(names: list[str], old: list[Data], new: list[Data]) -> bool:
     """Whether one side's main policy is used, or listed as an alternative, by the other side."""
     for name, rows in ((names[1], old), (names[0], new)):
         for row in rows:
-            if name == policy_words(row.get("policy")) or name in row.get("alternatives", []):
+            if name == row_words(row) or name in row.get("alternatives", []):
                 return True
     return False
+
+
+def row_words(row: Data) -> str:
+    """What serves a row of the JSON: an existing model by its name, and the policy.
+
+    >>> row_words({"policy": None, "way": "vote of 16", "model": "Llama 3.1 8B"})
+    'Llama 3.1 8B: vote of 16'
+    """
+    way, model = row.get("way"), row.get("model")
+    how = str(way) if way is not None else policy_words(row.get("policy"))
+    return how if model is None else f"{model}: {how}"
 
 
 def policy_words(policy: Data | None) -> str:

@@ -187,3 +187,75 @@ def test_what_is_kept_has_no_version_and_no_hash(expected: Data) -> None:
 
 def test_a_policy_that_no_longer_exists_is_still_named() -> None:
     assert "beam" in policy_words({"name": "beam", "width": 4})
+
+
+def on_hardware(**changes: Any) -> Data:
+    return task("a", model=None, way=None, period=None, **changes)
+
+
+def test_totals_of_resources_are_loose_and_the_objective_is_not_one(
+    expected: Data, actual: Data
+) -> None:
+    for data in (expected, actual):
+        data["resources"] = [{"name": "cost", "total": 1e4}, {"name": "energy", "total": 1e12}]
+    actual["resources"][0]["total"] = 1.2e4
+    assert paths(expected, actual) == []
+    actual["resources"][0]["total"] = 1.3e4
+    assert paths(expected, actual) == ["resources.cost.total"]
+    for data in (expected, actual):
+        data["objective"] = "cost"
+        data["certificate"] = {"cost_lower": 1e4, "cost_upper": 1.3e4}
+        data["baselines"], data["frontier"] = [], []
+    assert paths(expected, actual) == []
+
+
+@pytest.mark.parametrize("side", ["expected", "actual"])
+def test_resources_that_one_side_does_not_state_are_no_drift(
+    expected: Data, actual: Data, side: str
+) -> None:
+    {"expected": expected, "actual": actual}[side]["resources"] = [{"name": "cost", "total": 1e4}]
+    assert paths(expected, actual) == []
+
+
+def test_net_value_is_compared_by_its_lower_bound(expected: Data, actual: Data) -> None:
+    for data, lower in ((expected, -2e4), (actual, -2.1e4)):
+        data["objective"] = "net_value"
+        data["certificate"] = {"net_value_lower": lower, "net_value_upper": lower + 100}
+        data["baselines"] = data["frontier"] = []
+    assert paths(expected, actual) == ["certificate.net_value_lower"]
+    actual["certificate"] = {"net_value_lower": -2.01e4, "net_value_upper": -2e4}
+    assert paths(expected, actual) == []
+
+
+def test_the_model_that_serves_a_task_is_exact(expected: Data, actual: Data) -> None:
+    expected["allocation"]["tasks"][0] = on_hardware(alternatives=[])
+    actual["allocation"]["tasks"][0] = on_hardware(alternatives=[]) | {"model": "Llama 8B"}
+    (drift,) = compare(expected, actual)
+    assert (drift.old, drift.new) == ("chain of thought", "Llama 8B: chain of thought")
+    ways = [{"policy": None, "way": "vote of 16", "model": name} for name in ("A", "B")]
+    for data, way in zip((expected, actual), ways, strict=True):
+        data["allocation"]["tasks"][0] = on_hardware(alternatives=[]) | way
+    (drift,) = compare(expected, actual)
+    assert (drift.old, drift.new) == ("A: vote of 16", "B: vote of 16")
+
+
+def test_a_task_is_compared_by_what_serves_most_of_it_over_all_periods(
+    expected: Data, actual: Data
+) -> None:
+    other = {"name": "best_of_n", "samples": 4}
+    parts = [("day", 0.18, 420.0), ("evening", 0.2, None), ("night", 0.12, 4000.0)]
+
+    def rows(order: int) -> list[Data]:
+        made = [
+            on_hardware(share=share, alternatives=[], token_budget=budget)
+            | {"period": period}
+            | ({} if budget else {"policy": other})
+            for period, share, budget in parts
+        ]
+        return made[::order]
+
+    rest = expected["allocation"]["tasks"][1:]
+    expected["allocation"]["tasks"] = [task("a", alternatives=[]), *rest]
+    for order in (1, -1):
+        actual["allocation"]["tasks"] = [*rows(order), *rest]
+        assert paths(expected, actual) == []

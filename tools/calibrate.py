@@ -21,6 +21,7 @@ from ds3opt.cli.measurements import load_measured
 from ds3opt.fit.errors import Errors, errors
 from ds3opt.fit.serving import (
     COMPUTE,
+    COMPUTE_NARROW,
     EIGHT_BIT_EXPERTS,
     Prediction,
     ServingFit,
@@ -169,7 +170,7 @@ def _serving(constants: dict[str, float]) -> dict[str, Any]:
     eight_bit = plain.pop(EIGHT_BIT_EXPERTS)
     sixteen_bit = plain.pop("expert_layer_seconds")
     plain |= {
-        "compute": COMPUTE,
+        "compute": {"sixteen_bit": COMPUTE, "narrow": COMPUTE_NARROW},
         "expert_layer_seconds": {"sixteen_bit": sixteen_bit, "eight_bit": eight_bit},
     }
     return {name: plain[name] for name in ServingConstants.model_fields if name in plain}

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ds3opt.regression import Drift, policy_words
+from ds3opt.regression import Drift, row_words
 from ds3opt.report.classes import FEW
 from ds3opt.report.document import Column, Table
-from ds3opt.report.solution_data import SCHEMA_VERSION
+from ds3opt.report.solution_data import RESOURCES, SCHEMA_VERSION
 from ds3opt.report.values import Measure, Value
-from ds3opt.report.words import dimension_of, dimension_shown, words_of
+from ds3opt.report.words import dimension_of, dimension_shown, outcome_key, words_of
 
 Data = Mapping[str, Any]
-_OUTCOME = ("accuracy", "value", "loss", "epochs", "training_flop", "inference_flop", "total_flop")
+_OUTCOME = (
+    *("net_value_usd", "accuracy", "value", "loss", "epochs"),
+    *("training_flop", "inference_flop", "total_flop"),
+)
+_PLAIN = {"epochs": "number", "net_value_usd": "money"}
 _MODEL = ("parameters", "training_tokens", "tokens_per_parameter")
 _DRIFT_COLUMNS = (
     Column("path", "what"),
@@ -117,8 +121,12 @@ def _top(old: Data, new: Data) -> Iterator[Pair]:
         for key in keys:
             if key == "value" and "value" not in {old.get("objective"), new.get("objective")}:
                 continue
-            dimension = "number" if key == "epochs" else dimension_shown(key)
+            dimension = _PLAIN.get(key) or dimension_shown(key)
             yield words_of(key), dimension, first.get(key), second.get(key)
+    for name in RESOURCES:
+        key = outcome_key(name)
+        a, b = ((side.get("outcome") or {}).get(key) for side in (old, new))
+        yield words_of(name), dimension_of(name), a, b
 
 
 def _listed(old: Data, new: Data) -> Iterator[Pair]:
@@ -147,7 +155,7 @@ def _listed(old: Data, new: Data) -> Iterator[Pair]:
 
 
 def _policy(row: Data) -> str | None:
-    return policy_words(row.get("policy")) if row else None
+    return row_words(row) if row else None
 
 
 def _tasks(allocation: Data) -> dict[str, list[Data]]:

@@ -145,14 +145,15 @@ def _serving_row(record: Record, folders: Sequence[str | Path]) -> dict[str, Any
     weights = "bf16" if precision == "mxfp4" and spec.routed_precision else precision
     cached = _precision(record, "kv_prec") if record.filled("kv_prec") else "bf16"
     shape = spec.model_shape(weights, cached)
-    rate = precision if precision in {"fp8", "int8", "fp4"} else "bf16"
-    flop_per_s = accelerator.get(f"dense_flop_per_s.{rate}")
+    narrow = precision in {"fp8", "int8", "fp4"}
+    flop_per_s = accelerator.get(f"dense_flop_per_s.{precision}") if narrow else None
+    arithmetic = "bf16" if flop_per_s is None else precision
     calibration = load_calibration(accelerator.calibration, folders)
     return {
         "model": model,
         "accelerator": accelerator.name,
         "calibration": accelerator.calibration,
-        "efficiency": calibration.efficiency(spec.routed_precision or weights),
+        "efficiency": calibration.efficiency(spec.routed_precision or weights, arithmetic),
         "shape": shape,
         "device": Device(
             flop_per_s=flop_per_s or _figure(record, accelerator, "dense_flop_per_s.bf16"),

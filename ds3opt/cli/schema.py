@@ -9,6 +9,7 @@ from ds3opt.cli.view import View, with_view
 from ds3opt.errors import ExitCode
 
 _NUMBER: dict[str, Any] = {"type": ["number", "string"]}
+_TEXT: dict[str, Any] = {"type": "string"}
 _ENDS = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 _SHORT: dict[str, list[dict[str, Any]]] = {
     "ParameterRange": [_NUMBER, _ENDS],
@@ -17,8 +18,21 @@ _SHORT: dict[str, list[dict[str, Any]]] = {
     "TokenBudgetRange": [_NUMBER, _ENDS],
     "Spread": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 1}],
     "PolicyChoice": [{"const": "chain_of_thought"}],
+    "Accelerator": [_TEXT],
+    "Calibration": [_TEXT],
+    "ModelShapeSpec": [_TEXT],
+    "TrainableShape": [_TEXT],
+    "PriceRange": [_NUMBER],
 }
 """Short ways to write a part of a scenario, which its validators turn into the long one."""
+_TEXT_TOO = {
+    "Frontier": ("from", "to"),
+    "TaskClass": ("value",),
+    "Measured": ("success_counts",),
+}
+"""Keys that take text besides: a quantity of whatever the limit is, money, a file."""
+_NAMED = ("ModelShapeSpec", "TrainableShape")
+"""Parts that may replace single figures of what they name."""
 
 
 @with_view()
@@ -34,12 +48,30 @@ def scenario_schema() -> dict[str, Any]:
     from ds3opt.schema.descriptions import describe
 
     describe()
-    found = _with_short_forms(Scenario.model_json_schema(by_alias=True))
+    found = Scenario.model_json_schema(by_alias=True)
+    for name, keys in _TEXT_TOO.items():
+        properties = found["$defs"][name]["properties"]
+        properties |= {key: _or_text(properties[key]) for key in keys}
+    for name in _NAMED:
+        part = found["$defs"][name]
+        config = {**_TEXT, "description": "A Hugging Face config.json that the figures are from."}
+        part["properties"]["config"] = config
+        forms = [["config"], ["name"], part.pop("required")]
+        part["anyOf"] = [{"required": form} for form in forms]
+    found = _with_short_forms(found)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **found,
         "title": "ds3opt scenario",
     }
+
+
+def _or_text(part: dict[str, Any]) -> dict[str, Any]:
+    """A schema that accepts text besides, with what is said of it outside."""
+    said = ("title", "description", "default")
+    about: dict[str, Any] = {key: part[key] for key in said if key in part}
+    forms = {key: value for key, value in part.items() if key not in about}
+    return {"anyOf": [*forms.get("anyOf", [forms]), _TEXT], **about}
 
 
 def _with_short_forms(part: Any) -> Any:

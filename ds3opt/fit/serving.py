@@ -18,8 +18,11 @@ Mask = NDArray[np.bool_]
 
 EIGHT_BIT_EXPERTS = "eight_bit_expert_layer_seconds"
 """`expert_layer_seconds` where experts are stored in a byte a weight."""
-COMPUTE = 0.75
-"""Share of peak FLOP/s in large matrix products; decoding does not identify it, so it is given."""
+COMPUTE, COMPUTE_NARROW = 0.75, 0.55
+"""Share of peak FLOP/s in large matrix products, of 16 bits and of fewer.
+
+Decoding does not identify them, so they are given.
+"""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ class ServingFit:
         each["expert_layer_seconds"] = np.where(
             has_eight_bit_experts(runs.shape), eight_bit, each["expert_layer_seconds"]
         )
-        return Efficiency(compute=COMPUTE, **each)
+        narrow = np.asarray(runs.shape.bytes_per_weight) < 1.5
+        return Efficiency(compute=np.where(narrow, COMPUTE_NARROW, COMPUTE), **each)
 
 
 def has_eight_bit_experts(shape: ModelShape) -> Mask:

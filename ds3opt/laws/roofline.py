@@ -333,7 +333,7 @@ def sequences_that_fit(
     n = interval("accelerators", accelerators, 1, LARGEST)
     tokens = interval("cached_tokens", cached_tokens, 0, LARGEST)
     usable = _array(efficiency.usable_memory) * device.memory_bytes - efficiency.reserve_bytes
-    free = np.maximum(usable - shape.weight_bytes / n, 0.0)
+    free = usable - shape.weight_bytes / n
     cache = shape.kv_bytes(tokens) / _shards(shape, n) + shape.state_bytes / n
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(free > 0.0, free / cache, 0.0))[()]

@@ -104,7 +104,7 @@ class _Served:
 
     @property
     def sequences(self) -> Value:
-        found = [float(place.sequences) for place in self.placements if place.sequences]
+        found = [float(place.sequences) for place in self.placements if place.accelerators]
         return Interval(min(found), max(found), "whole") if found else None
 
     @property

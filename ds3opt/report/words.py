@@ -8,6 +8,7 @@ _WORDS = {
     "accuracy": "accuracy",
     "value": "value per task",
     "net_value": "net value",
+    "net_value_usd": "net value",
     "loss": "pretraining loss",
     "total_flop": "total FLOP",
     "training_flop": "training FLOP",

@@ -17,6 +17,8 @@ Ratio = Annotated[float, Field(gt=0.0, le=1e6)]
 Size = Annotated[float, Field(ge=0.0, le=1e6)]
 
 _EIGHT_BIT = frozenset({"fp8", "int8"})
+_NARROW = frozenset({"fp8", "int8", "fp4"})
+"""Formats in which accelerators have arithmetic beside that of 16 bits."""
 
 
 class Band(Section):
@@ -56,6 +58,15 @@ class ExpertLayerSeconds(Section):
     """Experts in fp8 or int8, scaled by blocks."""
 
 
+class ComputeShare(Section):
+    """Share of the peak FLOP/s in large matrix products, by the width of the arithmetic."""
+
+    sixteen_bit: Share
+    """bf16 and fp16."""
+    narrow: Share
+    """fp8, int8 and fp4, each of its own peak."""
+
+
 class ServingConstants(Section):
     """What the laws of serving take; see `ds3opt.laws.roofline.Efficiency`."""
 
@@ -73,7 +84,7 @@ class ServingConstants(Section):
     """Share of the peak bandwidth at which weights are read."""
     cache: Share
     """Share of the peak bandwidth at which attention reads keys and values."""
-    compute: Share
+    compute: ComputeShare
     """Share of the peak FLOP/s in large matrix products."""
     exchange: Size
     """Time of exchanging activations over that at the peak link bandwidth."""
@@ -163,19 +174,22 @@ class Calibration(Section):
     held_out: ServingBands
     """Errors on each model by constants that never saw it; what to expect of a new model."""
 
-    def efficiency(self, precision: str = "bf16") -> Efficiency:
+    def efficiency(self, precision: str = "bf16", arithmetic: str | None = None) -> Efficiency:
         """Constants for the laws of serving.
 
         Parameters
         ----------
         precision : the format that routed experts, or else all weights, are stored in.
+        arithmetic : the format that is multiplied in, whose peak `Device` has; left out: that of
+            the weights where accelerators have one, else bf16.
         """
+        narrow = (precision if arithmetic is None else arithmetic) in _NARROW
         serving, power, capacity = self.serving, self.power, self.capacity
         experts = serving.expert_layer_seconds
         return Efficiency(
             memory=serving.memory,
             cache=serving.cache,
-            compute=serving.compute,
+            compute=serving.compute.narrow if narrow else serving.compute.sixteen_bit,
             exchange=serving.exchange,
             allreduce_seconds=serving.allreduce_seconds,
             layer_seconds=serving.layer_seconds,

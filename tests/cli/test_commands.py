@@ -18,7 +18,7 @@ from ds3opt.cli.new import TEMPLATE
 from ds3opt.cli.schema import scenario_schema
 from ds3opt.errors import UsageError
 from ds3opt.io.loader import catalogue, load_scenario
-from ds3opt.schema import Scenario
+from ds3opt.schema import Scenario, accelerator, calibration, model_shape
 
 
 def test_solve_answers_in_json(result: str) -> None:
@@ -241,6 +241,44 @@ def test_schema_accepts_what_ds3opt_accepts() -> None:
         validator.validate(load_scenario(str(path)).source.data)
 
 
+ON_HARDWARE = """
+workload:
+  tasks: 1e9
+  horizon: 365 days
+  mix: [{name: a, share: 1, difficulty: 2.3, skills: 3, value: 0.02 USD, max_latency: 30 s}]
+model:
+  shape: {list: [qwen3-8b, {name: qwen3-14b, dense_equivalent: 14 B}]}
+  candidates:
+    - {name: b, shape: {name: qwen3-32b, context_tokens: 40000}, loss: 1.9}
+    - name: c
+      shape:
+        {parameters: 8 B, layers: 32, width: 4096, heads: 32, kv_heads: 8}
+      measured: {a: {success_counts: counts.csv, output_tokens: 300}}
+hardware:
+  training: {accelerator: h100-sxm, calibration: h100}
+  inference:
+    accelerator: {name: h200-sxm, price_per_hour: 2.1 USD/h, board_power_watts: null}
+    accelerators_per_replica: 8
+limits: {cost: 1 MUSD}
+objective: net_value
+frontier: {over: cost, from: 100 kUSD, to: 1 MUSD, points: 2}
+"""
+
+
+def test_schema_accepts_the_short_forms_of_hardware(tmp_path: Path) -> None:
+    (tmp_path / "counts.csv").write_text("samples,correct\n4,2\n4,1\n")
+    (tmp_path / "s.yaml").write_text(ON_HARDWARE)
+    scenario = load_scenario(str(tmp_path / "s.yaml")).scenario
+    assert scenario.frontier is not None
+    assert scenario.frontier.from_ == 1e5
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    data = yaml.safe_load(ON_HARDWARE)
+    validator.validate(data)
+    for wrong in ({"layers": 32}, {"nam": "qwen3-8b"}, 8):
+        data["model"]["candidates"][0]["shape"] = wrong
+        assert not validator.is_valid(data)
+
+
 def test_schema_refuses_what_ds3opt_refuses() -> None:
     validator = jsonschema.Draft202012Validator(scenario_schema())
     for wrong in ({"parameters": [1, 2, 3]}, {"parameters": {"least": 1}}, {"size": 1}):
@@ -255,9 +293,42 @@ def test_new_is_a_scenario_that_explains_every_key(run, tmp_path: Path) -> None:
     loaded = load_scenario(str(TEMPLATE))
     assert loaded.scenario.frontier is not None
     assert {name for name in _keys(Scenario) if not re.search(rf"\b{name}\b", text)} == set()
+    assert all(len(line) <= 100 for line in text.splitlines())
     assert run("new", "-o", "mine.yaml").returncode == 0
     assert (tmp_path / "mine.yaml").read_text() == text
     assert run("new", "--from", "nope").returncode == 2
+
+
+def test_what_new_leaves_commented_out_is_a_scenario_too(tmp_path: Path) -> None:
+    text = TEMPLATE.read_text()
+    for first in ("# hardware:", "  # candidates:"):
+        text = _uncommented(text, first)
+    for limit in (
+        "cost: 100 kUSD",
+        "accelerator_hours: 50 k",
+        "training_time: 30 days",
+        "max_latency: 30 s",
+    ):
+        text, found = re.subn(rf"# ({limit})", r"\1", text)
+        assert found == 1, limit
+    (tmp_path / "all.yaml").write_text(text)
+    scenario = load_scenario(str(tmp_path / "all.yaml")).scenario
+    assert scenario.hardware is not None
+    assert scenario.hardware.electricity.periods is not None
+    assert len(scenario.model.candidates) == 2
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    validator.validate(yaml.safe_load(text))
+
+
+def _uncommented(text: str, first: str) -> str:
+    """The text without the comment sign before the block that starts with a line."""
+    indent = first[: first.index("#")]
+    before, found, rest = text.partition(f"\n{first}")
+    assert found, first
+    lines = (first + rest).splitlines()
+    count = next(i for i, line in enumerate(lines) if not line.startswith(f"{indent}#"))
+    block = [indent + line.removeprefix(f"{indent}# ") for line in lines[:count]]
+    return "\n".join([before, *block, *lines[count:], ""])
 
 
 @pytest.mark.slow
@@ -267,10 +338,24 @@ def test_new_is_a_scenario_that_solves(run) -> None:
     assert len(json.loads(done.stdout)["frontier"]) == 4
 
 
+def _elsewhere() -> set[str]:
+    """Parts of accelerators, shapes and calibrations, which are files of their own."""
+    described = {
+        name
+        for module in (accelerator, calibration, model_shape)
+        for name, part in vars(module).items()
+        if isinstance(part, type) and part.__module__ == module.__name__
+    }
+    return {*described, "TrainableShape"}
+
+
 def _keys(model: type) -> set[str]:
     """Every key that a scenario may have, through all its parts."""
-    names: set[str] = set()
     definitions = model.model_json_schema(by_alias=True)  # type: ignore[attr-defined]
-    for part in [definitions, *definitions["$defs"].values()]:
-        names |= set(part.get("properties", {}))
+    elsewhere = _elsewhere()
+    assert {"Accelerator", "Calibration", "ModelShapeSpec"} <= elsewhere
+    names = set(definitions["properties"]) | {"dense_equivalent"}
+    for name, part in definitions["$defs"].items():
+        if name not in elsewhere:
+            names |= set(part.get("properties", {}))
     return names

@@ -80,6 +80,10 @@ def test_within_judges_each_row(run, tmp_path) -> None:
     header = SERVING.strip() + ",within\n"
     narrow = write(tmp_path, header + GOOD.strip() + ",1.001\n")
     assert run("validate", "--measured", narrow).returncode == 1
+    mixed = write(tmp_path, header + GOOD.strip() + ",1.001\n" + GOOD.strip() + ",5\n")
+    assert run("validate", "--measured", mixed).returncode == 1
+    fast = write(tmp_path, header + GOOD.replace("7.32", "2.4").strip() + ",2\n")
+    assert run("validate", "--measured", fast).returncode == 1
     wide = write(tmp_path, header + GOOD.replace("7.32", "22").strip() + ",5\n")
     assert run("validate", "--measured", wide).returncode == 0
 

@@ -8,6 +8,7 @@ import pytest
 from ds3opt.fit import serving
 from ds3opt.fit.serving import (
     COMPUTE,
+    COMPUTE_NARROW,
     EIGHT_BIT_EXPERTS,
     ServingFit,
     ServingRuns,
@@ -17,7 +18,8 @@ from ds3opt.fit.serving import (
     predict,
     slower_than_older,
 )
-from ds3opt.laws.roofline import Device, ModelShape
+from ds3opt.laws.power import board_power_watts
+from ds3opt.laws.roofline import Device, ModelShape, decode_step
 
 SHARED = {
     "cache": 0.6,
@@ -97,6 +99,29 @@ def made(models=tuple(MODELS), devices=tuple(DEVICES)) -> tuple[ServingRuns, np.
     ), names
 
 
+def test_energy_is_that_of_all_boards():
+    """Joules a token are watts of a board, times boards, over tokens a second."""
+    runs, names = made(models=("large",))
+    efficiency = ServingFit(TRUTH).efficiency(names.tolist(), runs)
+    told = predict(runs, efficiency)
+    step = decode_step(
+        runs.shape,
+        runs.device,
+        efficiency,
+        sequences=runs.sequences,
+        context_tokens=500 + runs.output_tokens / 2,
+        accelerators=runs.accelerators,
+        prompt_tokens=500,
+        output_tokens=runs.output_tokens,
+    )
+    watts = board_power_watts(
+        runs.device, efficiency, step.memory_utilisation, step.compute_utilisation
+    )
+    assert told.tokens_per_s * step.seconds == pytest.approx(runs.sequences, rel=1e-12)
+    drawn = told.joules_per_token * told.tokens_per_s / runs.accelerators
+    assert drawn == pytest.approx(watts, rel=1e-12)
+
+
 def test_known_constants_are_recovered(monkeypatch):
     """Without noise and without pulls every constant comes back, to the tolerance of the search."""
     monkeypatch.setattr(serving, "_NEAR_START", 1e-5)
@@ -171,7 +196,8 @@ def test_eight_bit_experts_have_their_own_start():
     efficiency = ServingFit(TRUTH).efficiency(names.tolist(), runs)
     assert set(efficiency.expert_layer_seconds[eight]) == {2e-4}
     assert set(efficiency.expert_layer_seconds[~eight]) == {4e-5}
-    assert efficiency.compute == COMPUTE
+    assert set(efficiency.compute[eight]) == {COMPUTE_NARROW}
+    assert set(efficiency.compute[~eight]) == {COMPUTE}
 
 
 def test_the_newer_accelerator_held_up():

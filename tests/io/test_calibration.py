@@ -45,6 +45,11 @@ def test_constants_by_precision():
     assert calibration.efficiency("bf16").expert_layer_seconds == experts.sixteen_bit
     assert calibration.efficiency("mxfp4").expert_layer_seconds == experts.sixteen_bit
     assert calibration.efficiency("fp8").expert_layer_seconds == experts.eight_bit
+    compute = calibration.serving.compute
+    assert calibration.efficiency("fp8").compute == compute.narrow
+    assert calibration.efficiency("fp8", "bf16").compute == compute.sixteen_bit
+    assert calibration.efficiency("int4").compute == compute.sixteen_bit
+    assert calibration.efficiency("mxfp4", "fp8").compute == compute.narrow
     assert calibration.utilisation("bf16") == pytest.approx(calibration.training.bf16.matrix)
     assert calibration.utilisation("fp16", 1.0) == pytest.approx(
         calibration.training.bf16.attention

@@ -207,6 +207,17 @@ def test_against_arithmetic_in_plain_floats():
     assert step.compute_utilisation == pytest.approx(flop / 8 / 989e12 / expected, rel=1e-12)
 
 
+def test_without_prompts_no_step_starts_kernels_one_by_one():
+    work = {"sequences": 64, "context_tokens": 100, "accelerators": 2}
+    silent = decode_step(LLAMA_70B, H100, REAL, **work)
+    short = decode_step(LLAMA_70B, H100, REAL, output_tokens=5, **work)
+    assert short.seconds == silent.seconds
+    reading = decode_step(LLAMA_70B, H100, REAL, output_tokens=5, prompt_tokens=1, **work)
+    assert reading.overhead_seconds - silent.overhead_seconds == pytest.approx(
+        80 * 3e-4 * (1 - math.exp(-64 / 5)), rel=1e-9
+    )
+
+
 def test_prefill_against_arithmetic():
     p, n = 4000.0, 2
     compute = p * (2 * 70.55e9 + 4 * 80 * 8192 * p / 2) / (n * 989e12 * 0.7)

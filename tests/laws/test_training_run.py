@@ -42,6 +42,8 @@ def test_measured_share_of_attention():
 @given(share, share, st.floats(0.0, 1.0))
 def test_utilisation_lies_between_its_parts(matrix, attention, part):
     mixed = model_flop_utilisation(matrix, attention, part)
+    time = (1.0 - part) / matrix + part / attention
+    assert mixed * time == pytest.approx(1.0, rel=1e-12)
     assert min(matrix, attention) * (1 - 1e-12) <= mixed <= max(matrix, attention) * (1 + 1e-12)
     assert model_flop_utilisation(matrix, attention) == pytest.approx(matrix, rel=1e-15)
 
