@@ -46,6 +46,7 @@ class Offered:
     latency: FloatArray  # seconds; nan where unknown
     accelerators: FloatArray  # of a replica; 0 where hosted
     sequences: FloatArray  # that a replica works on at once
+    hosted: NDArray[np.bool_]  # whether somebody else serves it
     way: IntArray  # index into `ways`
     ways: tuple[Way, ...]
 
@@ -80,7 +81,7 @@ def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownMod
             np.array([name not in one.measured for name in names], dtype=bool),
         )
         for one in scenario.model.candidates
-        if one.loss is not None and one.shape is not None
+        if one.loss is not None and one.shape is not None and one.hosted is None
     )
 
 
@@ -265,6 +266,7 @@ def _priced(
         latency=latency,
         accelerators=accelerators,
         sequences=sequences,
+        hosted=np.full(task.size, candidate.hosted is not None),
         way=way,
         ways=tuple(found.ways),
     )

@@ -295,7 +295,9 @@ def _server(hardware: Hardware) -> Server:
             # where power is unknown nothing that depends on it is reported
             board_power_watts=power or 1.0,
         ),
-        efficiency=IDEAL if part.calibration is None else part.calibration.efficiency(part.weights),
+        efficiency=IDEAL
+        if part.calibration is None
+        else part.calibration.efficiency(part.weights, _arithmetic(part)),
         replica_sizes=tuple(sorted(part.accelerators_per_replica)),
         max_sequences=float(part.max_sequences),
         utilisation=part.utilisation,

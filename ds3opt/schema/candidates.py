@@ -136,6 +136,10 @@ class Candidate(Section):
             raise ValueError("nothing says how well it does: give measured classes or a loss")
         if self.loss is not None and self.shape is None:
             raise ValueError("a loss needs a shape beside it")
+        if self.loss is not None and self.hosted is not None:
+            raise ValueError(
+                "a hosted model is known by its measurements: give measured classes, no loss"
+            )
         by_flop = [
             outcome
             for one in self.measured.values()

@@ -111,7 +111,8 @@ def _rows(
             way = None if policy is not None else chosen.words
             expected = float(fleet.offered.tokens[existing])
             budget = float(fleet.offered.longest_tokens[existing])
-            steps = budget / float(tasks.tokens_per_step[task])
+            width = 1 if policy is None else policy.samples * policy.branches
+            steps = budget / (width * float(tasks.tokens_per_step[task]))
         else:
             policy = fleet.problem.policies[int(options.policy[option])]
             width = policy.samples * policy.branches
@@ -163,6 +164,8 @@ def _placements(search: FleetSearch, mix: FleetMix) -> list[Placement | None]:
         offered = fleet.offered
         assert offered is not None
         at = int(existing[i])
+        if offered.accelerators[at] == 0.0 and not offered.hosted[at]:
+            continue
         late = float(offered.latency[at])
         found[i] = Placement(
             int(offered.accelerators[at]),

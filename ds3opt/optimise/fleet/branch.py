@@ -36,6 +36,8 @@ Progress = Callable[[str, float], None]
 _ROOT_LOSSES = 5
 _ROOT_SHAPES = 4
 _DEEPEST = 60
+_GROWN = 20.0
+"""Price, in worth for the whole size of a limit, that no feasible plan asks for."""
 _SMALL = 800
 """Options of a menu that is not worth thinning."""
 _MARGIN = 0.1
@@ -288,13 +290,24 @@ class Branch:
             spent,
             *self._thin_menu(chosen),
         )
-        price, _, _ = good_prices(
-            offers,
-            np.maximum(chosen.price, 1e-4),
-            coarsest=3e-3,
-            finest=3e-4,
-            hopeless=best.value - _MARGIN if np.isfinite(best.value) else -_MARGIN,
-        )
+        # prices that grew where nothing was feasible are no place to begin from
+        grown = np.max(chosen.price, axis=1, initial=0.0) > _GROWN
+        hopeless = best.value - _MARGIN if np.isfinite(best.value) else -_MARGIN
+        price = np.empty_like(chosen.price)
+        for part, coarsest in ((np.flatnonzero(~grown), 3e-3), (np.flatnonzero(grown), np.inf)):
+            if part.size:
+                start = (
+                    np.maximum(chosen.price[part], 1e-4)
+                    if coarsest < 1.0
+                    else (np.full((part.size, price.shape[1]), FIRST_PRICE))
+                )
+                price[part], _, _ = good_prices(
+                    offers.in_cells(part),
+                    start,
+                    coarsest=coarsest,
+                    finest=3e-4,
+                    hopeless=hopeless,
+                )
         # all options again, for these prices may want what the old ones ruled out
         fresh = self._examined(self._restarted(chosen, price))
         alone = np.flatnonzero(chosen.low == chosen.high)

@@ -67,6 +67,7 @@ def _offered(fleet: Fleet, known: KnownModel, steps_per_octave: int) -> Offered:
         latency=latency,
         accelerators=accelerators,
         sequences=sequences,
+        hosted=np.zeros(count, bool),
         way=actions.policy,
         ways=ways,
     )

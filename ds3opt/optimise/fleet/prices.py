@@ -25,7 +25,7 @@ _FIRST_STEPS, _STEPS = 14, 6
 """Newton steps at the first temperature, which may be far from its optimum, and at others."""
 _DECREMENT = 1e-4
 """Newton decrement over the temperature at which prices are good enough for it."""
-_HALVINGS = 12
+_HALVINGS = 24
 _TO_BOUNDARY = 0.95
 _MOST_RISE = 8.0
 """Relative rise of a price in one step."""
