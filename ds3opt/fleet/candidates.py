@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from ds3opt.errors import ScenarioError
 from ds3opt.fleet.models import stacked, stored
 from ds3opt.fleet.population import answer_success
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
-from ds3opt.fleet.serving import Requests, Server, deployment, latency_seconds, shapes_at, used
+from ds3opt.fleet.serving import (
+    Requests,
+    Server,
+    deployment,
+    latency_seconds,
+    least_latency_seconds,
+    shapes_at,
+    used,
+)
 from ds3opt.laws.compute import inference_flop
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.policies import Policy
@@ -136,8 +144,9 @@ def offered_candidates(
     if not parts:
         return None
     every = joined(parts)
-    late = every.latency > max_latency[every.task]
-    return every.take(np.flatnonzero(~late & np.all(np.isfinite(every.uses), axis=1)))
+    late = every.latency > max_latency[every.task] * (1.0 + 1e-12)
+    # what comes too late is no option, but says how long the class would have to wait
+    return replace(every, uses=np.where(late[:, None], np.inf, every.uses))
 
 
 def _everyone_served(scenario: Scenario, served: set[int]) -> None:
@@ -253,8 +262,12 @@ def _priced(
         use = used(server, each, requests, trace, placed.accelerators, placed.sequences, check)
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
         accelerators, sequences = placed.accelerators, placed.sequences
-        latency = latency_seconds(
-            server, each, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
+        latency = np.where(
+            placed.possible,
+            latency_seconds(
+                server, each, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
+            ),
+            least_latency_seconds(server, each, requests),
         )
         _fits(candidate, number, shape, server, accelerators, max_latency[task])
     return Offered(

@@ -228,6 +228,23 @@ def latency_seconds(
     return np.asarray((1.0 + server.queueing_allowance) * whole)
 
 
+def least_latency_seconds(server: Server, shape: ModelShape, requests: Requests) -> FloatArray:
+    """The shortest time in which any replica answers requests, alone on it, (request,)."""
+    least = np.full(requests.prompt_tokens.size, np.inf)
+    for size in server.replica_sizes:
+        fit = sequences_that_fit(
+            shape,
+            server.device,
+            server.efficiency,
+            cached_tokens=_cached_tokens(server, requests),
+            accelerators=size,
+        )
+        together = np.floor(np.minimum(np.minimum(fit, server.max_sequences), requests.width))
+        found = latency_seconds(server, shape, requests, float(size), together)
+        least = np.where(together >= 1.0, np.minimum(least, found), least)
+    return least
+
+
 def used(
     server: Server,
     shape: ModelShape,

@@ -9,7 +9,13 @@ import numpy as np
 from ds3opt.fleet import Fleet
 from ds3opt.fleet.candidates import KnownModel, Offered, Way, joined
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, FLOP, JOULES, USES
-from ds3opt.fleet.serving import deployment, latency_seconds, shapes_at, used
+from ds3opt.fleet.serving import (
+    deployment,
+    latency_seconds,
+    least_latency_seconds,
+    shapes_at,
+    used,
+)
 from ds3opt.optimise.fleet.requests import requests_of
 from ds3opt.optimise.menu import evaluate, first_actions
 
@@ -54,11 +60,19 @@ def _offered(fleet: Fleet, known: KnownModel, steps_per_octave: int) -> Offered:
             values.checking,
         )
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
-        latency = latency_seconds(
-            fleet.server, shape, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
+        latency = np.where(
+            placed.possible,
+            latency_seconds(
+                fleet.server,
+                shape,
+                requests,
+                np.maximum(accelerators, 1.0),
+                np.maximum(sequences, 1.0),
+            ),
+            least_latency_seconds(fleet.server, shape, requests),
         )
     ways = tuple(Way(known.name, policy, policy.words()) for policy in problem.policies)
-    offered = Offered(
+    return Offered(
         task=actions.task,
         success=values.success,
         uses=uses,
@@ -71,4 +85,3 @@ def _offered(fleet: Fleet, known: KnownModel, steps_per_octave: int) -> Offered:
         way=actions.policy,
         ways=ways,
     )
-    return offered.take(np.all(np.isfinite(uses), axis=1))

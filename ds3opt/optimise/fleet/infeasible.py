@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ds3opt.fleet import Fleet
+from ds3opt.fleet.serving import least_latency_seconds, shapes_at
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import exact_mix
@@ -28,6 +29,50 @@ _UNITS = {
     "time": "s",
     "count": "accelerators",
 }
+
+
+def too_slow(search: FleetSearch) -> Infeasibility | None:
+    """The first class that no model and no replica answers as fast as it must be answered."""
+    fleet, options = search.fleet, search.options
+    tasks = fleet.tasks
+    hurried = np.isfinite(fleet.max_latency)
+    if not np.any(hurried):
+        return None
+    least = np.full(options.task.size, np.inf)
+    known = np.flatnonzero(options.existing >= 0)
+    if fleet.offered is not None:
+        latency = fleet.offered.latency[options.existing[known]]
+        least[known] = np.where(np.isnan(latency), 0.0, latency)
+    new = np.flatnonzero((options.existing < 0) & hurried[options.task])
+    if new.size and fleet.models is not None and fleet.server is not None:
+        # of nested shapes the smallest is the fastest
+        shapes = range(1 if fleet.models.nested else len(fleet.models))
+        requests = options.requests.take(new)
+        for shape in shapes:
+            each = shapes_at(fleet.models.shape, np.full(new.size, shape))
+            found = least_latency_seconds(fleet.server, each, requests)
+            least[new] = np.minimum(least[new], found)
+    for group in np.unique(tasks.group[hurried]):
+        mine = tasks.group[options.task] == group
+        limit = float(np.min(fleet.max_latency[tasks.group == group]))
+        fastest = float(np.min(least[mine], initial=np.inf))
+        if np.any(mine) and fastest > limit * (1.0 + 1e-12):
+            name = tasks.group_names[group]
+            possible = np.isfinite(fastest)
+            return Infeasibility(
+                f"workload.mix[{group}].max_latency",
+                limit,
+                fastest if possible else None,
+                "s",
+                f"class {name} cannot be answered within {format_quantity(limit, 'time')}: "
+                + (
+                    f"the shortest answer of the fastest model takes "
+                    f"{format_quantity(fastest, 'time')}"
+                    if possible
+                    else "no model fits any replica"
+                ),
+            )
+    return None
 
 
 def explain(search: FleetSearch) -> Infeasibility:

@@ -13,7 +13,7 @@ from ds3opt.fleet import Fleet, compile_fleet
 from ds3opt.optimise.answer import class_outcomes
 from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
-from ds3opt.optimise.fleet.infeasible import explain
+from ds3opt.optimise.fleet.infeasible import explain, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, exact_mix
 from ds3opt.optimise.fleet.nearby import price_per_doubling, ranges
@@ -76,9 +76,12 @@ def solve_fleet(
     """
     search = FleetSearch(compile_fleet(scenario))
     fleet = search.fleet
-    solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
+    late = too_slow(search)
+    solved = None
+    if late is None:
+        solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
     if solved is None:
-        solution = replace(_empty(fleet), infeasibility=explain(search))
+        solution = replace(_empty(fleet), infeasibility=late or explain(search))
     else:
         solution = _solution(search, solved, details=details)
         if details:
@@ -163,6 +166,8 @@ def _empty(fleet: Fleet) -> Solution:
         names = dict.fromkeys(way.model for way in fleet.offered.ways)
         parts.append(f"existing {', '.join(names)}")
     budgets = f"token budgets of at most {2 ** (1 / STEPS_PER_OCTAVE) - 1:.0%} between neighbours"
+    if fleet.models is not None:
+        parts.append(budgets)
     return Solution(
         scenario=problem.name,
         objective=problem.objective,
@@ -172,7 +177,7 @@ def _empty(fleet: Fleet) -> Solution:
         unique_tokens=(
             problem.space.unique_tokens if math.isfinite(problem.space.unique_tokens) else None
         ),
-        scope="; ".join([*parts, budgets]),
+        scope="; ".join(parts),
         loss_law=problem.space.law_name if fleet.models is not None else "",
         loss_law_source=problem.space.law.source if fleet.models is not None else "",
     )
@@ -195,7 +200,7 @@ def _limit_uses(
         limit = float(ledger.limits[index])
         used = float(mix.used[index]) * limit
         doubling = None
-        binding = used >= limit * (1.0 - _TIGHT)
+        binding = bool(used >= limit * (1.0 - _TIGHT))
         if details:
             doubling = 0.0
             if binding:
@@ -205,7 +210,7 @@ def _limit_uses(
     for index, cap in enumerate(fleet.caps):
         limit = float(ledger.caps[index])
         used = outcome.training_flop * cap.per_flop
-        binding = used >= limit * (1.0 - _TIGHT)
+        binding = bool(used >= limit * (1.0 - _TIGHT))
         doubling = None
         if details:
             doubling = 0.0
