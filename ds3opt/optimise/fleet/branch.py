@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.mix import exact_mix
+from ds3opt.optimise.fleet.mix import best_mix_of
 from ds3opt.optimise.fleet.plans import (
     CHUNK,
     FIRST_PRICE,
@@ -135,8 +135,7 @@ class Branch:
         """A plan with the worth of its exact mix, which prices only estimate."""
         if not np.isfinite(plan.value):
             return Plan()
-        menu = near_options(self.search, self.ledger, plan)
-        mix = exact_mix(self.search, self.ledger, plan, menu)
+        mix = best_mix_of(self.search, self.ledger, plan)
         return Plan() if mix is None else replace(plan, value=mix.value)
 
     def _roots(self, best: Plan) -> Cells:

@@ -10,7 +10,7 @@ from ds3opt.fleet import Fleet
 from ds3opt.fleet.serving import least_latency_seconds, shapes_at
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.mix import exact_mix
+from ds3opt.optimise.fleet.mix import best_mix_of
 from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
 from ds3opt.optimise.solution import Infeasibility
@@ -96,6 +96,8 @@ def explain(search: FleetSearch) -> Infeasibility:
         )
         if _feasible(search, relaxed):
             return _too_small(fleet, key, rows, caps, relaxed)
+    if not named:
+        return _without_limits(search, free)
     key = named[0][0]
     given, dimension = _given(fleet, key)
     return Infeasibility(
@@ -114,7 +116,7 @@ def _feasible(search: FleetSearch, ledger: Ledger) -> bool:
     plan = search.scan(ledger)
     if not np.isfinite(plan.value):
         return False
-    return exact_mix(search, ledger, plan) is not None
+    return best_mix_of(search, ledger, plan) is not None
 
 
 def _given(fleet: Fleet, key: str) -> tuple[float, str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ds3opt.optimise.allocation import allocate
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.options import Evaluated
-from ds3opt.optimise.fleet.plans import FleetSearch, Plan
+from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options
 from ds3opt.optimise.fleet.prices import Offers
 from ds3opt.optimise.linear_programme import best_mix
 
@@ -32,6 +32,12 @@ class FleetMix:
     placed: FloatArray  # (period,) part of training in each period
     prices: FloatArray  # (limit,)
     used: FloatArray  # (limit,) parts of upper limits, training included
+
+
+def best_mix_of(search: FleetSearch, ledger: Ledger, plan: Plan) -> FleetMix | None:
+    """The best mix of the options near a plan, of all options where those do not suffice."""
+    found = exact_mix(search, ledger, plan, near_options(search, ledger, plan))
+    return found if found is not None else exact_mix(search, ledger, plan)
 
 
 def exact_mix(

@@ -42,12 +42,11 @@ def ranges(
     good = [p for p in found if p.value >= plan.value - gap] + [plan]
     index = np.array([p.shape for p in good])
     tokens = np.array([tokens_of(search, p) for p in good])
-    sizes = models.loss_parameters[index]
     every = np.asarray(models.shape.parameters)[index]
     return {
         "parameters": (float(every.min()), float(every.max())),
         "training_tokens": (float(tokens.min()), float(tokens.max())),
-        "tokens_per_parameter": (float((tokens / sizes).min()), float((tokens / sizes).max())),
+        "tokens_per_parameter": (float((tokens / every).min()), float((tokens / every).max())),
     }
 
 

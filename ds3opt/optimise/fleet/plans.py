@@ -33,7 +33,7 @@ FIRST_PRICE = 0.3
 _WINDOW = 0.03
 """Net worth per task, of the ledger's scale, within which options count as near."""
 _FINEST = 1e-5
-_ROUNDS = 5
+_ROUNDS = 9
 _WIDTH = 0.04
 """First step of the reducible loss, relative."""
 

@@ -15,7 +15,7 @@ from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.infeasible import explain, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
-from ds3opt.optimise.fleet.mix import FleetMix, exact_mix
+from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
 from ds3opt.optimise.fleet.nearby import price_per_doubling, ranges
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
 from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options, polished
@@ -35,6 +35,8 @@ from ds3opt.schema import Scenario
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
+_WORTHLESS = 1e-7
+"""Price of a limit, in worth for its whole size, that is no more than rounding."""
 _TIGHT = 1e-5
 """Relative distance from a limit at which it counts as binding."""
 BASELINES = (
@@ -108,7 +110,7 @@ def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _
     if not np.isfinite(plan.value):
         return None
     menu = near_options(search, ledger, plan)
-    mix = exact_mix(search, ledger, plan, menu)
+    mix = best_mix_of(search, ledger, plan)
     if mix is None:
         return None
     if relative:
@@ -127,6 +129,9 @@ def _solution(search: FleetSearch, solved: _Solved, *, details: bool) -> Solutio
         )
     else:
         requested = problem.gap * fleet.scale
+        if problem.objective == "accuracy":
+            high = min(high, 1.0)  # weights sum to 1 up to rounding
+            low = min(low, high)
         certificate = Certificate(problem.objective, low, high, requested, False)
     rows = outcome.rows
     classes = class_outcomes(problem, rows)
@@ -200,12 +205,16 @@ def _limit_uses(
         limit = float(ledger.limits[index])
         used = float(mix.used[index]) * limit
         doubling = None
-        binding = bool(used >= limit * (1.0 - _TIGHT))
+        # a limit with a price binds, even if the rounding of others leaves a trace of it
+        dual = float(mix.prices[index]) * math.log(2.0)
+        binding = bool(used >= limit * (1.0 - _TIGHT)) or dual > _WORTHLESS
         if details:
             doubling = 0.0
             if binding:
                 moved = price_per_doubling(search, ledger, mix.plan, solved.menu, row=index)
-                doubling = None if math.isnan(moved) else sign * moved * ledger.scale
+                # at a corner the move may say nothing where the programme's own price does
+                moved = dual if math.isnan(moved) or moved <= _WORTHLESS else moved
+                doubling = sign * moved * ledger.scale
         uses.append(_use(row.name, limit, min(used, limit), binding, doubling, row.dimension))
     for index, cap in enumerate(fleet.caps):
         limit = float(ledger.caps[index])
@@ -310,7 +319,7 @@ def _baseline(fleet: Fleet, beside: FleetSearch, name: str, words: str) -> Basel
     plan = search.scan(ledger)
     if not np.isfinite(plan.value) or plan.shape < 0:
         return Baseline(name, words, None, None, None)
-    mix = exact_mix(search, ledger, plan, near_options(search, ledger, plan))
+    mix = best_mix_of(search, ledger, plan)
     if mix is None:
         return Baseline(name, words, None, None, None)
     value = mix.value * ledger.scale
@@ -383,7 +392,7 @@ def evaluate_fleet(
         (plan,) = search.plans(ledger, np.array([0]), lowest[:1])
     mix = None
     if np.isfinite(plan.value):
-        mix = exact_mix(search, ledger, plan, near_options(search, ledger, plan))
+        mix = best_mix_of(search, ledger, plan)
     if mix is None:
         return replace(_empty(fleet), infeasibility=explain(search))
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
