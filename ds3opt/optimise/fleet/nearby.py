@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _MOVE = 0.02
+_CLOSE = 0.01
+"""How far the reducible loss may follow a limit that moves so little, relative."""
 _KINK = 0.7
 """Of what a little less of a limit costs, the part that a little more brings where it is smooth."""
 _RANGE_LOSSES = np.linspace(-0.12, 0.12, 9)
@@ -76,12 +78,17 @@ def price_per_doubling(
             lowest, highest = search.loss_span(there)
             inside = float(np.clip(plan.loss, lowest[plan.shape], highest[plan.shape]))
             start = replace(plan, loss=inside)
-        values.append(polished(search, there, replace(start, value=-np.inf), menu).value)
+        values.append(_moved(search, there, start, menu))
     if not all(np.isfinite(values)):
         return math.nan
-    here = polished(search, ledger, replace(plan, value=-np.inf), menu).value
+    here = _moved(search, ledger, plan, menu)
     less = (here - values[0]) / -math.log1p(-_MOVE)
     more = (values[1] - here) / math.log1p(_MOVE)
     # where other limits take over, only what more of it would bring counts
     slope = 0.5 * (less + more) if more > _KINK * less else more
     return float(max(slope * math.log(2.0), 0.0))
+
+
+def _moved(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> float:
+    start = replace(plan, value=-np.inf)
+    return polished(search, ledger, start, menu, width=_CLOSE, neighbours=False).value

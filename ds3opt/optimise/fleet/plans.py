@@ -32,10 +32,10 @@ FIRST_PRICE = 0.3
 """Price of a limit that nothing is known of, in worth for its whole size."""
 _WINDOW = 0.03
 """Net worth per task, of the ledger's scale, within which options count as near."""
-_FINEST = 1e-5
-_ROUNDS = 9
-_WIDTH = 0.04
-"""First step of the reducible loss, relative."""
+_FINEST = 3e-5
+_POINTS = 7
+_WIDTH, _NARROW = 0.04, 3e-6
+"""First and last step of the reducible loss, relative."""
 
 
 @dataclass
@@ -212,8 +212,11 @@ class FleetSearch:
             self.options, option, cell, found, np.where(np.isfinite(spent), spent, 0.0)
         )
 
-    def scan(self, ledger: Ledger) -> Plan:
-        """A good plan: a coarse look at everything, then closer ones around the best."""
+    def scan(self, ledger: Ledger, price: FloatArray | None = None) -> Plan:
+        """A good plan: a coarse look at everything, then closer ones around the best.
+
+        `price` is of limits at a plan that is known, to begin from.
+        """
         best = Plan()
         if self.without.size or self.fleet.models is None:
             best = better(best, self.plans(ledger, np.array([-1]), np.array([np.nan])))
@@ -227,7 +230,19 @@ class FleetSearch:
         shape, loss = self._grid(
             able[picks], lowest, highest, np.linspace(0.03, 0.97, _SCAN_LOSSES)
         )
-        rough = better(Plan(), self.plans(ledger, shape, loss, menu=self.coarse, finest=3e-3))
+        start = None if price is None else np.tile(np.maximum(price, 1e-4), (shape.size, 1))
+        rough = better(
+            Plan(),
+            self.plans(
+                ledger,
+                shape,
+                loss,
+                start,
+                menu=self.coarse,
+                coarsest=np.inf if price is None else 1e-2,
+                finest=3e-3,
+            ),
+        )
         stride = max(1, int(np.max(np.diff(able[picks]), initial=1)))
         width = 1.0 / (_SCAN_LOSSES - 1)
         for _ in range(_REFINEMENTS):
@@ -295,28 +310,45 @@ def near_options(search: FleetSearch, ledger: Ledger, plan: Plan) -> IntArray:
     return np.sort(which[(net >= best[offers.owner] - _WINDOW * weight) & (which >= 0)])
 
 
-def polished(search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray) -> Plan:
-    """The best plan of the same or a neighbouring shape, with its training adjusted."""
+def polished(
+    search: FleetSearch,
+    ledger: Ledger,
+    plan: Plan,
+    menu: IntArray,
+    *,
+    width: float = _WIDTH,
+    neighbours: bool = True,
+) -> Plan:
+    """The best plan near a plan, with its training adjusted to the last digit.
+
+    Parameters
+    ----------
+    width : how far the reducible loss may move at first, relative.
+    neighbours : also try the shapes beside the plan's.
+    """
+    best = _at(search, ledger, plan, menu)
     if plan.shape < 0 or search.fleet.models is None:
-        return _at(search, ledger, plan, menu)
+        return best
     lowest, highest = search.loss_span(ledger)
     floor = search.space.law.irreducible
-    width = _WIDTH
-    best = _at(search, ledger, plan, menu)
-    count = lowest.size
-    for round_ in range(_ROUNDS):
-        shapes = np.clip([best.shape - 1, best.shape, best.shape + 1], 0, count - 1)
-        shapes = np.unique(shapes) if round_ < 2 else np.array([best.shape])
+    while width > _NARROW:
+        beside = [-1, 0, 1] if neighbours else [0]
+        shapes = np.unique(np.clip(best.shape + np.array(beside), 0, lowest.size - 1))
         shapes = shapes[np.isfinite(lowest[shapes])]
-        steps = width * np.linspace(-1.0, 1.0, 7)
+        steps = width * np.linspace(-1.0, 1.0, _POINTS)
         shape = np.repeat(shapes, steps.size)
         loss = floor + (best.loss - floor) * np.exp(np.tile(steps, shapes.size))
         loss = np.clip(loss, lowest[shape], highest[shape])
+        _, once = np.unique(np.stack([shape, loss]), axis=1, return_index=True)
+        shape, loss = shape[once], loss[once]
         assert best.price is not None
         start = np.tile(best.price, (shape.size, 1))
-        found = search.plans(ledger, shape, loss, start, menu=menu, coarsest=1e-3, finest=_FINEST)
-        best = better(best, found)
-        width *= 0.35
+        found = search.plans(ledger, shape, loss, start, menu=menu, coarsest=3e-4, finest=_FINEST)
+        moved = better(best, found)
+        # once the shape stays it is settled, and the loss is closed in on
+        neighbours = neighbours and moved.shape != best.shape
+        best = moved
+        width *= 2.4 / (_POINTS - 1)
     return best
 
 

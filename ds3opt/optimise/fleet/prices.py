@@ -80,8 +80,11 @@ class Offers:
 
 def net_worth(offers: Offers, price: FloatArray) -> FloatArray:
     """Worth of every offer net of its resources at prices (cell, limit)."""
-    per_offer = price[offers.cell_of()]
-    return np.asarray(offers.worth - np.einsum("ar,ar->a", offers.usage, per_offer))
+    cell = offers.cell_of()
+    net = offers.worth.copy()
+    for r in range(price.shape[1]):
+        net -= offers.usage[:, r] * price[cell, r]
+    return net
 
 
 def best_net(offers: Offers, net: FloatArray) -> FloatArray:
@@ -183,47 +186,55 @@ class _Path:
 
     def __init__(self, offers: Offers) -> None:
         self.offers = offers
-        self.cell = offers.cell_of()
         self.starts, self.owners = _groups(offers.owner)
         self.size = np.diff(np.append(self.starts, offers.owner.size))
-        self.of = np.repeat(np.arange(self.owners.size), self.size)
-        self.own_weight = (
-            offers.weight[self.owners % offers.tasks] if self.owners.size else (np.zeros(0))
-        )
+        self.per_cell = np.bincount(offers.cell_of(), minlength=offers.cells)
+        self.usage = np.ascontiguousarray(offers.usage.T)  # (limit, offer)
+        weight = offers.weight[self.owners % offers.tasks]
+        self.own_weight = weight if self.owners.size else np.zeros(0)
         self.own_cell = self.owners // offers.tasks
         limits = offers.room.shape[1]
         self.pairs = [(r, s) for r in range(limits) for s in range(r, limits)]
 
+    def _net(self, price: FloatArray) -> FloatArray:
+        net = self.offers.worth.copy()
+        for use, each in zip(self.usage, price.T, strict=True):
+            net -= use * np.repeat(each, self.per_cell)
+        return net
+
     def _softmax(self, price: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
         """Part of its task that every offer gets, and the smoothed best of every task."""
-        offers = self.offers
         if not self.owners.size:
             return np.zeros(0), np.zeros(0)
         scale = temperature * self.own_weight
-        raised = net_worth(offers, price) / scale[self.of]
+        raised = self._net(price)
+        raised /= np.repeat(scale, self.size)
         top = np.maximum(np.maximum.reduceat(raised, self.starts), 0.0)
-        powers = np.exp(raised - top[self.of])
+        raised -= np.repeat(top, self.size)
+        powers = np.exp(raised, out=raised)
         total = np.add.reduceat(powers, self.starts) + np.exp(-top)
-        return powers / total[self.of], scale * (top + np.log(total))
+        powers /= np.repeat(total, self.size)
+        return powers, scale * (top + np.log(total))
 
     def amounts(self, price: FloatArray, temperature: float) -> FloatArray:
         """Part of its task that every offer gets."""
         return self._softmax(price, temperature)[0]
 
-    def _objective(self, price: FloatArray, temperature: float) -> FloatArray:
-        smooth = self._softmax(price, temperature)[1]
+    def _smoothed(self, price: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+        """The smoothed bound with its barrier, (cell,), and the amounts, (offer,)."""
+        amount, smooth = self._softmax(price, temperature)
         total = np.bincount(self.own_cell, smooth, minlength=self.offers.cells)
         barrier = _BARRIER * temperature * np.sum(np.log(price), axis=1)
-        return np.asarray(np.sum(price * self.offers.room, axis=1) + total - barrier)
+        return np.asarray(np.sum(price * self.offers.room, axis=1) + total - barrier), amount
 
     def descend(
         self, price: FloatArray, temperature: float, steps: int, hopeless: float
     ) -> FloatArray:
         """A few damped Newton steps."""
-        now = self._objective(price, temperature)
+        now, amount = self._smoothed(price, temperature)
         price = price.copy()
         for done in range(steps):
-            step, decrement = self._newton(price, temperature)
+            step, decrement = self._newton(price, temperature, amount)
             # where no task is undecided only the barrier bends, and its steps are far too long
             fall = np.max(-step / price, axis=1, initial=0.0) / _TO_BOUNDARY
             rise = np.max(step / price, axis=1, initial=0.0) / _MOST_RISE
@@ -238,33 +249,39 @@ class _Path:
                 break
             for _ in range(_HALVINGS):
                 trial = price + np.where(moving, length, 0.0)[:, None] * step
-                value = self._objective(np.clip(trial, 1e-12, _HIGHEST), temperature)
+                trial = np.clip(trial, 1e-12, _HIGHEST)
+                value, amount = self._smoothed(trial, temperature)
                 worse = moving & ~(value <= now - 0.1 * length * decrement)
                 if not np.any(worse):
                     break
                 length = np.where(worse, 0.4 * length, length)
             accepted = moving & (value < now)
-            price = np.where(accepted[:, None], np.clip(trial, 1e-12, _HIGHEST), price)
-            now = np.where(accepted, value, now)
             if not np.any(accepted):
                 break
+            price = np.where(accepted[:, None], trial, price)
+            now = np.where(accepted, value, now)
+            if np.any(moving & ~accepted):
+                now, amount = self._smoothed(price, temperature)
         return price
 
-    def _newton(self, price: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    def _newton(
+        self, price: FloatArray, temperature: float, amount: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """Newton step and decrement of every cell."""
         offers = self.offers
         cells, limits = offers.room.shape
-        amount = self.amounts(price, temperature)
         barrier = _BARRIER * temperature
-        gradient = offers.room - used(offers, amount) - barrier / price
+        gradient = offers.room - barrier / price
         curvature = np.zeros((cells, limits, limits))
         if self.owners.size:
-            weighted = amount[:, None] * offers.usage
-            mean = np.add.reduceat(weighted, self.starts, axis=0)
+            weighted = amount * self.usage
+            mean = np.add.reduceat(weighted, self.starts, axis=1)  # (limit, owner)
+            for r in range(limits):
+                gradient[:, r] -= np.bincount(self.own_cell, mean[r], minlength=cells)
             scale = 1.0 / (temperature * self.own_weight)
             for r, s in self.pairs:
-                second = np.add.reduceat(weighted[:, r] * offers.usage[:, s], self.starts)
-                spread = (second - mean[:, r] * mean[:, s]) * scale
+                second = np.add.reduceat(weighted[r] * self.usage[s], self.starts)
+                spread = (second - mean[r] * mean[s]) * scale
                 curvature[:, r, s] = np.bincount(self.own_cell, spread, minlength=cells)
                 curvature[:, s, r] = curvature[:, r, s]
         index = np.arange(limits)

@@ -87,7 +87,7 @@ def solve_fleet(
     else:
         solution = _solution(search, solved, details=details)
         if details:
-            solution = replace(solution, baselines=_baselines(fleet, search))
+            solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
     asked = scenario.frontier if frontier else None
     if asked is not None:
         values = np.geomspace(asked.from_, asked.to, asked.points)
@@ -300,13 +300,16 @@ def _required(
 # -- beside the answer ------------------------------------------------------------------------
 
 
-def _baselines(fleet: Fleet, search: FleetSearch) -> tuple[Baseline, ...]:
+def _baselines(search: FleetSearch, price: FloatArray | None) -> tuple[Baseline, ...]:
+    fleet = search.fleet
     if fleet.models is None or fleet.problem.space.infinite_data:
         return ()
-    return tuple(_baseline(fleet, search, name, words) for name, words in BASELINES)
+    return tuple(_baseline(fleet, search, price, name, words) for name, words in BASELINES)
 
 
-def _baseline(fleet: Fleet, beside: FleetSearch, name: str, words: str) -> Baseline:
+def _baseline(
+    fleet: Fleet, beside: FleetSearch, price: FloatArray | None, name: str, words: str
+) -> Baseline:
     """The best that a rule for training tokens reaches: a scan of the shapes, not certified."""
     space = fleet.problem.space
     if name == "training_optimal_ratio":
@@ -316,7 +319,7 @@ def _baseline(fleet: Fleet, beside: FleetSearch, name: str, words: str) -> Basel
     there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None, known=())
     search = FleetSearch(there, beside if fleet.offered is None else None)
     ledger = Ledger.of(there, resource_scale(search))
-    plan = search.scan(ledger)
+    plan = search.scan(ledger, price if fleet.minimised is None else None)
     if not np.isfinite(plan.value) or plan.shape < 0:
         return Baseline(name, words, None, None, None)
     mix = best_mix_of(search, ledger, plan)
