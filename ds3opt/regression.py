@@ -173,7 +173,7 @@ def _resources(expected: Data, actual: Data) -> Iterator[Drift]:
         if name == expected.get("objective") or name not in new:
             continue
         if not _loosely(total, new[name], [None, None]):
-            yield Drift(f"resources.{name}.total", total, new[name], f"beyond a factor {LOOSE:g}")
+            yield Drift(f"resources.{name}", total, new[name], f"beyond a factor {LOOSE:g}")
 
 
 def _tasks(expected: Data, actual: Data) -> Iterator[Drift]:
