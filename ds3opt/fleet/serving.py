@@ -219,12 +219,12 @@ def latency_seconds(
         context_tokens=_context(server, requests, 2.0 * requests.trace_tokens),
         accelerators=accelerators,
         prompt_tokens=_prompt_of_sequence(server, requests),
-        output_tokens=requests.trace_tokens,
+        output_tokens=np.maximum(requests.trace_tokens, 1.0),
     )
     turns = np.maximum(requests.width / np.maximum(sequences, 1.0), 1.0)
     rate = accelerators * server.device.flop_per_s * server.efficiency.compute
     judging = requests.longest_check_flop / rate
-    whole = reading + requests.trace_tokens * step.seconds * turns + judging
+    whole = reading + np.maximum(requests.trace_tokens, 1.0) * step.seconds * turns + judging
     return np.asarray((1.0 + server.queueing_allowance) * whole)
 
 
@@ -262,7 +262,7 @@ def used(
     possible = (sequences >= 1.0) & (np.asarray(accelerators) >= 1.0)
     together = np.where(possible, sequences, 1.0)
     replica = np.where(possible, accelerators, 1.0)
-    tokens = np.maximum(trace_tokens, 1e-9)
+    tokens = np.maximum(trace_tokens, 1.0)  # an answer is a token at least
     step = decode_step(
         shape,
         server.device,

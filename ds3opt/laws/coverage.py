@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln, gammaln
+from scipy.special import betaln
 
 from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
+
+_TERMS = 256
+"""Factors of a product that are worked out together."""
 
 
 def beta_coverage(
@@ -70,12 +73,14 @@ def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: ArrayLike) -> FloatArra
     if np.any(tried > n) or np.any(c > n):
         raise refuse("k and correct", "at most samples", np.max(np.maximum(tried, c)))
     wrong = n - c
-    with np.errstate(invalid="ignore"):
-        log_missed = (
-            gammaln(wrong + 1.0)
-            - gammaln(np.maximum(wrong - tried, 0.0) + 1.0)
-            - gammaln(n + 1.0)
-            + gammaln(n - tried + 1.0)
-        )
-    missed = np.where(wrong < tried, 0.0, np.exp(np.minimum(log_missed, 0.0)))
-    return np.asarray(1.0 - missed)[()]
+    # the product runs over the smaller of k and c: choosing is symmetric in them
+    fewer, more = np.minimum(tried, c), np.maximum(tried, c)
+    log_missed = np.zeros(np.broadcast_shapes(n.shape, c.shape, tried.shape))
+    for begin in range(0, int(np.max(fewer, initial=0.0)), _TERMS):
+        i = begin + np.arange(_TERMS)
+        part = (n[..., None] - i) * (i < fewer[..., None]) + (i >= fewer[..., None])
+        taken = np.where(i < fewer[..., None], np.minimum(more[..., None] / part, 1.0), 0.0)
+        with np.errstate(divide="ignore"):
+            log_missed += np.sum(np.log1p(-taken), axis=-1)
+    solved = np.where(wrong < tried, 1.0, np.abs(np.expm1(np.minimum(log_missed, 0.0))))
+    return np.asarray(solved)[()]

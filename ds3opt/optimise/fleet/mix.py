@@ -91,6 +91,9 @@ def _solved(offers: Offers, ledger: Ledger) -> tuple[FloatArray, FloatArray] | N
     room = offers.room[0]
     if np.any(room[: ledger.rows] < 0.0):
         return None
+    if offers.owner.size == 0:
+        nothing = np.zeros(0), np.zeros(room.size)
+        return nothing if np.all(room >= 0.0) else None
     if not ledger.placed:
         alone = _one_limit(offers, ledger)
         if alone is not None:

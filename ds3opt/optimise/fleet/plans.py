@@ -124,7 +124,8 @@ class FleetSearch:
         if self.space.on_ray:
             tokens = np.where(tokens >= fewest, fewest, -1.0)
         possible = (tokens >= fewest * (1.0 - 1e-12)) & (cap >= 0.0)
-        tokens = np.where(possible, tokens, 1.0)
+        # a trace less, so that the tokens for the loss found here are within the cap again
+        tokens = np.where(possible, np.maximum(tokens * (1.0 - 1e-10), fewest), 1.0)
         lowest = self.training.reached_loss(size, tokens)
         highest = self.training.reached_loss(size, np.where(possible, fewest, 1.0))
         return np.where(possible, lowest, np.nan), np.where(possible, highest, np.nan)

@@ -195,6 +195,9 @@ class _Path:
         self.own_cell = self.owners // offers.tasks
         limits = offers.room.shape[1]
         self.pairs = [(r, s) for r in range(limits) for s in range(r, limits)]
+        # limits of different periods have no offer in common
+        used = (self.usage != 0.0).astype(np.float32)
+        self.meet = (used @ used.T) > 0.0
 
     def _net(self, price: FloatArray) -> FloatArray:
         net = self.offers.worth.copy()
@@ -280,8 +283,10 @@ class _Path:
                 gradient[:, r] -= np.bincount(self.own_cell, mean[r], minlength=cells)
             scale = 1.0 / (temperature * self.own_weight)
             for r, s in self.pairs:
-                second = np.add.reduceat(weighted[r] * self.usage[s], self.starts)
-                spread = (second - mean[r] * mean[s]) * scale
+                spread = -mean[r] * mean[s]
+                if self.meet[r, s]:
+                    spread += np.add.reduceat(weighted[r] * self.usage[s], self.starts)
+                spread *= scale
                 curvature[:, r, s] = np.bincount(self.own_cell, spread, minlength=cells)
                 curvature[:, s, r] = curvature[:, r, s]
         index = np.arange(limits)

@@ -13,7 +13,7 @@ from ds3opt.fleet import Fleet, compile_fleet
 from ds3opt.optimise.answer import class_outcomes
 from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
-from ds3opt.optimise.fleet.infeasible import explain, too_slow
+from ds3opt.optimise.fleet.infeasible import explain, too_large, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
 from ds3opt.optimise.fleet.nearby import price_per_doubling, ranges
@@ -78,7 +78,7 @@ def solve_fleet(
     """
     search = FleetSearch(compile_fleet(scenario))
     fleet = search.fleet
-    late = too_slow(search)
+    late = too_large(search) or too_slow(search)
     solved = None
     if late is None:
         solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
