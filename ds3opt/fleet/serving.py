@@ -23,6 +23,8 @@ IntArray = NDArray[np.intp]
 
 _BISECTIONS = 22
 """Enough for every whole number of sequences that a replica may work on."""
+_SHORTEST = 1.0
+"""Tokens of a trace: also a task that needs no step is answered with one."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ def latency_seconds(
     come in turns.
     """
     prompt = np.maximum(requests.prompt_tokens, 1.0)
+    written = np.maximum(requests.trace_tokens, _SHORTEST)
     reading = prefill_seconds(
         shape, server.device, server.efficiency, prompt_tokens=prompt, accelerators=accelerators
     )
@@ -216,15 +219,15 @@ def latency_seconds(
         server.device,
         server.efficiency,
         sequences=np.maximum(sequences, 1.0),
-        context_tokens=_context(server, requests, 2.0 * requests.trace_tokens),
+        context_tokens=_context(server, requests, 2.0 * written),
         accelerators=accelerators,
         prompt_tokens=_prompt_of_sequence(server, requests),
-        output_tokens=np.maximum(requests.trace_tokens, 1.0),
+        output_tokens=written,
     )
     turns = np.maximum(requests.width / np.maximum(sequences, 1.0), 1.0)
     rate = accelerators * server.device.flop_per_s * server.efficiency.compute
     judging = requests.longest_check_flop / rate
-    whole = reading + np.maximum(requests.trace_tokens, 1.0) * step.seconds * turns + judging
+    whole = reading + written * step.seconds * turns + judging
     return np.asarray((1.0 + server.queueing_allowance) * whole)
 
 
@@ -262,7 +265,7 @@ def used(
     possible = (sequences >= 1.0) & (np.asarray(accelerators) >= 1.0)
     together = np.where(possible, sequences, 1.0)
     replica = np.where(possible, accelerators, 1.0)
-    tokens = np.maximum(trace_tokens, 1.0)  # an answer is a token at least
+    tokens = np.maximum(trace_tokens, _SHORTEST)
     step = decode_step(
         shape,
         server.device,

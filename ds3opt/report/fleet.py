@@ -115,8 +115,8 @@ class _Served:
         return max(known) if len(known) == len(found) else None
 
     def energy(self, tasks_served: float) -> float | None:
-        """Joules of one task on average."""
-        found = [place.energy_joules for place in self.placements]
+        """Joules of one task on average; what serves it elsewhere takes is not known."""
+        found = [place.energy_joules if place.accelerators else None for place in self.placements]
         known = [joules for joules in found if joules is not None]
         tasks = tasks_served * math.fsum(row.share for row in self.rows)
         return math.fsum(known) / tasks if len(known) == len(found) and tasks > 0.0 else None

@@ -63,7 +63,7 @@ def row(name: str, share: float, period: str | None, **changes: object) -> TaskA
 def fleet_solution() -> Solution:
     """Two classes on two parts of the day; an existing model serves one of them at night."""
     waits = {"model": "Llama 8B", "policy": None, "way": "vote of 16", "accuracy": 0.5}
-    bought = Placement(0, 1, None, None, 0.0, None)
+    bought = Placement(0, 1, None, None, 0.0, 0.0)
     return Solution(
         scenario="Fleet",
         objective="accuracy",
@@ -209,7 +209,10 @@ def test_parts_of_the_day_have_a_table_where_there_are_several(fleet: Solution) 
 
 
 def test_limits_say_what_the_next_unit_brings(fleet: Solution) -> None:
-    header, cost, power = block(fleet, "Limits and shadow prices")
+    hours = LimitUse("accelerator_hours", 1e5, 2.6e4, False, 0.0, "accelerator-hours")
+    limited = replace(fleet, limits=(*fleet.limits, hours))
+    header, cost, power, last = block(limited, "Limits and shadow prices")
+    assert last == "accelerator-hours at most 100 k 26 k no none -"
     assert header == "limit allowed used binding shadow price at the margin"
     # 2 points per doubling are 2 / (40 ln 2) points for each of 40 kUSD
     per_thousand = f"+{2 / (40 * math.log(2)):.3g} points per extra 1 kUSD"
@@ -296,7 +299,7 @@ def test_json_carries_every_figure_of_the_plan(fleet: Solution) -> None:
     assert (first["model"], first["way"], first["period"]) == (None, None, "day")
     assert (last["model"], last["way"], last["policy"]) == ("Llama 8B", "vote of 16", None)
     assert last["token_budget"] == 400.0
-    assert last["placement"]["energy_joules"] is None
+    assert last["placement"]["accelerators"] == 0
 
 
 def test_json_of_a_plan_without_hardware_leaves_its_figures_open(solution: Solution) -> None:

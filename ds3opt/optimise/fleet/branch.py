@@ -141,7 +141,7 @@ class Branch:
     def _roots(self, best: Plan) -> Cells:
         price = np.full(self.ledger.size, FIRST_PRICE) if best.price is None else best.price
         blocks: list[tuple[int, int, float, float]] = []
-        if self.search.without.size or self.fleet.models is None:
+        if self.search.may_train_nothing:
             blocks.append((-1, -1, np.nan, np.nan))
         if self.fleet.models is not None:
             blocks += self._root_blocks()

@@ -74,6 +74,12 @@ class FleetSearch:
         self.every = np.arange(len(self.options))
         self.coarse = np.flatnonzero(self.options.coarse)
 
+    @property
+    def may_train_nothing(self) -> bool:
+        """Whether plans without a trained model count: others may serve, or all be left alone."""
+        alone = self.fleet.problem.objective == "net_value"
+        return bool(self.without.size or self.fleet.models is None or alone)
+
     # -- training ---------------------------------------------------------------------------
 
     def flop(self, loss: FloatArray, ledger: Ledger) -> FloatArray:
@@ -219,7 +225,7 @@ class FleetSearch:
         `price` is of limits at a plan that is known, to begin from.
         """
         best = Plan()
-        if self.without.size or self.fleet.models is None:
+        if self.may_train_nothing:
             best = better(best, self.plans(ledger, np.array([-1]), np.array([np.nan])))
         if self.fleet.models is None:
             return best
