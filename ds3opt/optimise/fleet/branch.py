@@ -127,9 +127,10 @@ class Branch:
         return best, max(best.value, closed, left)
 
     def _polished(self, plan: Plan) -> Plan:
-        return polished(
-            self.search, self.ledger, plan, near_options(self.search, self.ledger, plan)
-        )
+        menu = near_options(self.search, self.ledger, plan)
+        if self.ledger.least.size:
+            menu = np.union1d(menu, self.search.coarse)
+        return polished(self.search, self.ledger, plan, menu)
 
     def _mixed(self, plan: Plan) -> Plan:
         """A plan with the worth of its exact mix, which prices only estimate."""

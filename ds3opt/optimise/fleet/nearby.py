@@ -21,6 +21,17 @@ _KINK = 0.7
 """Of what a little less of a limit costs, the part that a little more brings where it is smooth."""
 _RANGE_LOSSES = np.linspace(-0.12, 0.12, 9)
 _RANGE_SHAPES = 12
+_BESIDE = 3
+"""Token budgets to either side of a chosen one."""
+
+
+def beside(search: FleetSearch, menu: IntArray, chosen: IntArray) -> IntArray:
+    """A menu with the options that a mix has and those next to them, in tokens and in period."""
+    last = len(search.options) - 1
+    periods = len(search.fleet.periods)
+    steps = np.arange(-_BESIDE, _BESIDE + 1) * periods
+    around = np.clip(chosen[:, None] + steps, 0, last).ravel()
+    return np.union1d(menu, around).astype(np.intp)
 
 
 def ranges(

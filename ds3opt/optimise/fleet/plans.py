@@ -270,6 +270,9 @@ class FleetSearch:
         if not np.isfinite(rough.value):
             return best
         menu = near_options(self, ledger, rough)
+        if ledger.least.size:
+            # what a requirement asks for may lie far from what pays
+            menu = np.union1d(menu, self.coarse)
         return better(best, [polished(self, ledger, rough, np.union1d(menu, self.without))])
 
     def _likely_losses(self, ledger: Ledger) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.infeasible import explain, too_large, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
-from ds3opt.optimise.fleet.nearby import price_per_doubling, ranges
+from ds3opt.optimise.fleet.nearby import beside, price_per_doubling, ranges
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
 from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options, polished
 from ds3opt.optimise.fleet.scale import resource_scale
@@ -109,10 +109,10 @@ def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _
     plan, upper = Branch(search, ledger).run(0.9 * gap, problem.max_cells, progress)
     if not np.isfinite(plan.value):
         return None
-    menu = near_options(search, ledger, plan)
     mix = best_mix_of(search, ledger, plan)
     if mix is None:
         return None
+    menu = beside(search, near_options(search, ledger, plan), mix.option)
     if relative:
         gap *= abs(mix.value)
     return _Solved(ledger, mix, max(upper, mix.value), gap, menu)
@@ -279,6 +279,8 @@ def _required(
 ) -> list[LimitUse]:
     tasks = fleet.tasks
     uses = []
+    # more of a requirement costs accuracy, or more of what is minimised
+    sign = 1.0 if fleet.minimised is not None else -1.0
     needy = np.flatnonzero(tasks.group_min_accuracy > 0.0)
     for number, group in enumerate(needy):
         least, reached = float(tasks.group_min_accuracy[group]), accuracies[int(group)]
@@ -289,7 +291,7 @@ def _required(
                 least,
                 reached,
                 reached <= least * (1.0 + 1e-6),
-                -price * math.log(2.0) if price > 1e-12 else 0.0,
+                sign * price * math.log(2.0) if price > 1e-12 else 0.0,
                 "accuracy",
                 "at least",
             )
