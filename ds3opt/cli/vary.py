@@ -8,7 +8,10 @@ from ds3opt.errors import Location, Problem, UsageError
 
 MAX_POINTS = 1000
 WHOLE = frozenset(
-    {"skills", "samples", "branches", "points", "max_cells", "count", "max_sequences"}
+    (
+        *("skills", "samples", "branches", "points", "max_cells", "count"),
+        *("max_sequences", "accelerators_per_replica"),
+    )
 )
 """Keys that take whole numbers only: a grid over them is rounded."""
 _FORMS = "write path=from:to:points, path=lin:from:to:points or path=a,b,c"
@@ -66,6 +69,8 @@ def _number(text: str, path: str, word: str) -> float:
     from ds3opt.units import UnitError, parse_quantity
 
     dimension = dimension_of(path)
+    if _leaf(path) == "value" and ("USD" in word or "$" in word):
+        dimension = "money"
     try:
         return parse_quantity(word, {"percent": "ratio"}.get(dimension, dimension))
     except UnitError as error:

@@ -23,6 +23,8 @@ from ds3opt.units import format_quantity
 FloatArray = NDArray[np.float64]
 
 DEFAULT_WIDTH_PER_LAYER = 128.0
+_MOST_SHAPES = 10_000
+"""Of one rule; every shape between 100 k and 100 T parameters are some hundreds."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +113,24 @@ def trainable_models(scenario: Scenario) -> Models | None:
     low, high = model.parameters.min, model.parameters.max
     head = shape.head_width if shape is not None else 128.0
     share = shape.query_heads_per_kv_head if shape is not None else 8.0
-    found = shapes_by_rule(
-        low, high, width_per_layer=width, head_width=head, query_heads_per_kv_head=share
-    )
-    sizes = np.asarray(found.parameters)
-    if sizes.size == 0:
-        near = shapes_by_rule(
-            low / 10,
-            high * 10,
-            width_per_layer=width,
-            head_width=head,
-            query_heads_per_kv_head=share,
-        ).parameters
-        middle = np.sqrt(low * high)
-        nearest = [format_quantity(float(x), "parameters") for x in _around(near, middle)]
+    found = _of_rule(low, high, width, head, share)
+    if found is None:
         raise ScenarioError(
             Mistake(
-                f"no model of {width:g} width per layer has between "
-                f"{format_quantity(low, 'parameters')} and {format_quantity(high, 'parameters')}",
+                f"a width_per_layer of {width:g} and a head_width of {head:g} make more than "
+                f"{_MOST_SHAPES:,} models between {_size(low)} and {_size(high)}",
+                path="model.shape.width_per_layer",
+                hint="narrow model.parameters, or give a larger width_per_layer; 128 is usual",
+            )
+        )
+    sizes = np.asarray(found.parameters)
+    if sizes.size == 0:
+        near = _of_rule(low / 10, high * 10, width, head, share)
+        middle = np.sqrt(low * high)
+        nearest = [] if near is None else [_size(float(x)) for x in _around(near, middle)]
+        raise ScenarioError(
+            Mistake(
+                f"no model of {width:g} width per layer has between {_size(low)} and {_size(high)}",
                 path="model.parameters",
                 hint=f"the nearest have {' and '.join(nearest)}" if nearest else "",
             )
@@ -136,10 +138,26 @@ def trainable_models(scenario: Scenario) -> Models | None:
     count = sizes.size
     words = (
         f"{count} dense {'shape' if count == 1 else 'shapes'} of width {width:g} x layers, "
-        f"{format_quantity(float(sizes[0]), 'parameters')} to "
-        f"{format_quantity(float(sizes[-1]), 'parameters')}"
+        f"{_size(float(sizes[0]))} to {_size(float(sizes[-1]))}"
     )
     return Models(dense(found, weights, cache), sizes, True, words)
+
+
+def _of_rule(
+    low: float, high: float, width: float, head: float, share: float
+) -> DenseShapes | None:
+    """Shapes between two sizes; None where they are too many."""
+    try:
+        found = shapes_by_rule(
+            low, high, width_per_layer=width, head_width=head, query_heads_per_kv_head=share
+        )
+    except ValueError:  # more than the rule itself makes
+        return None
+    return found if np.asarray(found.parameters).size <= _MOST_SHAPES else None
+
+
+def _size(parameters: float) -> str:
+    return format_quantity(parameters, "parameters")
 
 
 def one_model(scenario: Scenario, parameters: float) -> Models:
@@ -194,7 +212,8 @@ def _mapped(shape: ModelShape, change: Callable[[FloatArray], FloatArray]) -> Mo
     return ModelShape(**changed)
 
 
-def _around(sizes: FloatArray, value: float) -> FloatArray:
+def _around(shapes: DenseShapes, value: float) -> FloatArray:
+    sizes = np.asarray(shapes.parameters)
     place = int(np.searchsorted(sizes, value))
     return np.asarray(sizes[max(place - 1, 0) : place + 1])
 

@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from ds3opt.schema.model_shape import ModelShapeSpec, StoredPrecision
 from ds3opt.schema.quantities import (
+    ContradictionError,
     Flop,
     Fraction,
     Positive,
@@ -95,7 +96,15 @@ class Measured(Section):
         if self.outcomes is None and self.output_tokens is None:
             raise ValueError("output_tokens is missing: how long is a trace on average?")
         if self.success_counts == ():
-            raise ValueError("success_counts is empty")
+            raise ContradictionError("success_counts", "success_counts is empty")
+        if self.output_tokens is not None and self.longest_output_tokens is not None:
+            average, longest = self.output_tokens, self.longest_output_tokens
+            if longest < average:
+                raise ContradictionError(
+                    "longest_output_tokens",
+                    f"the longest trace, {longest:g} tokens, is shorter than the average, "
+                    f"{average:g}",
+                )
         return self
 
 

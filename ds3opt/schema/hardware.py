@@ -11,6 +11,7 @@ from ds3opt.schema.calibration import Calibration
 from ds3opt.schema.model_shape import StoredPrecision
 from ds3opt.schema.quantities import (
     CarbonIntensity,
+    ContradictionError,
     Count,
     Dollars,
     Fraction,
@@ -108,7 +109,7 @@ class InferenceHardware(Section):
     def _distinct(self) -> InferenceHardware:
         sizes = self.accelerators_per_replica
         if len(set(sizes)) < len(sizes):
-            raise ValueError("accelerators_per_replica lists a number twice")
+            raise ContradictionError("accelerators_per_replica", "the list has a number twice")
         return self
 
 
@@ -142,18 +143,26 @@ class Electricity(Section):
         if self.periods is None:
             return self
         names = [period.name for period in self.periods]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two periods are named {twice[0]!r}")
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ContradictionError(
+                    ("periods", index, "name"), f"two periods are named {name!r}"
+                )
         hours = sum(period.duration for period in self.periods) / 3600.0
         if abs(hours - 24.0) > 1e-6:
-            raise ValueError(f"the periods cover {hours:.6g} h of the day, not 24 h")
+            raise ContradictionError(
+                "periods", f"the periods cover {hours:.6g} h of the day, not 24 h"
+            )
         shares = [p.load_share for p in self.periods]
         given = [share for share in shares if share is not None]
         if given and len(given) < len(shares):
-            raise ValueError("give load_share for every period or for none")
+            raise ContradictionError(
+                ("periods", shares.index(None)), "give load_share for every period or for none"
+            )
         if given and abs(sum(given) - 1.0) > 1e-6:
-            raise ValueError(f"the load_share of the periods sum to {sum(given):.6g}, not to 1")
+            raise ContradictionError(
+                "periods", f"the load_share of the periods sum to {sum(given):.6g}, not to 1"
+            )
         return self
 
 

@@ -129,15 +129,15 @@ class TrainableShape(ModelShapeSpec):
 class Shape(Section):
     """Layers, widths and key-value heads: the cost of attention and, on hardware, of memory."""
 
-    width_per_layer: Positive | None = None
+    width_per_layer: Annotated[Positive, Field(le=1e6)] | None = None
     """Width = this x layers, parameters = 12 layers width^2, so attention follows model size."""
     layers: Positive | None = None
     """Fixed number of layers, whatever the size."""
     attention_width: Positive | None = None
     """Fixed attention width, whatever the size."""
-    head_width: Positive = 128.0
+    head_width: Annotated[Positive, Field(ge=1, le=1e6)] = 128.0
     """Width of an attention head; on hardware, with width_per_layer."""
-    query_heads_per_kv_head: Positive = 8.0
+    query_heads_per_kv_head: Annotated[Positive, Field(ge=1, le=1e6)] = 8.0
     """Heads that share a key-value head (grouped-query attention); on hardware, with
     width_per_layer."""
     list: Annotated[tuple[TrainableShape, ...], Field(min_length=1)] | None = None

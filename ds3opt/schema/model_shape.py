@@ -16,6 +16,7 @@ from ds3opt.laws.shapes import (
     routed_parameters,
 )
 from ds3opt.schema.quantities import (
+    ContradictionError,
     Count,
     NonNegative,
     Parameters,
@@ -52,15 +53,6 @@ def _shown(parameters: float) -> str:
 def bytes_per_element(precision: StoredPrecision) -> float:
     """Bytes of a weight or cached element in a number format, scales included."""
     return BYTES_PER_ELEMENT[precision]
-
-
-class _ContradictionError(ValueError):
-    """Figures that contradict each other, with the one to look at first."""
-
-    def __init__(self, key: str, message: str, hint: str = "") -> None:
-        self.message, self.hint = message, hint
-        self.path = tuple(key.split("."))
-        super().__init__(f"{message}; {hint}" if hint else message)
 
 
 class LatentAttention(Section):
@@ -136,37 +128,37 @@ class ModelShapeSpec(Section):
     @model_validator(mode="after")
     def _attention_adds_up(self) -> ModelShapeSpec:
         if self.latent is not None and self.kv_heads is not None:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "kv_heads", "latent attention has no kv_heads", "give one of the two"
             )
         if self.head_width is None and self.width % self.heads:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "heads",
                 f"the width {self.width:g} is no multiple of {self.heads:g} heads",
                 "give head_width",
             )
         together = self.heads * self._head_width
         if not _NARROWEST <= together / self.width <= _WIDEST:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "heads" if self.head_width is None else "head_width",
                 f"heads x head_width is {together:g}, beside a width of {self.width:g}",
                 f"from {_NARROWEST:g} to {_WIDEST:g} times the width is plausible",
             )
         kv_heads = self.heads if self.kv_heads is None else self.kv_heads
         if self.heads % kv_heads:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "kv_heads",
                 f"{self.heads:g} heads cannot share {kv_heads:g} kv_heads evenly",
                 "kv_heads divides heads",
             )
         if self._attention_layers > self.layers:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "attention_layers",
                 f"{self._attention_layers:g} layers with attention are more than "
                 f"the {self.layers:g} layers",
             )
         if self.windowed is not None and self.windowed.layers > self._attention_layers:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "windowed.layers",
                 f"{self.windowed.layers:g} windowed layers are more than "
                 f"the {self._attention_layers:g} layers with attention",
@@ -178,24 +170,24 @@ class ModelShapeSpec(Section):
         total, active, routed = self.parameters, self.active_parameters, self.routed_parameters
         for key, part in (("active_parameters", active), ("routed_parameters", routed)):
             if part is not None and part > total:
-                raise _ContradictionError(
+                raise ContradictionError(
                     key, f"{_shown(part)} is above the parameters, {_shown(total)}"
                 )
         if self.active_experts > self.experts:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "active_experts",
                 f"{self.active_experts:g} is above the {self.experts:g} experts of a layer",
             )
         if self.experts == self.active_experts:
             if active is not None and active < total * (1.0 - _ROUNDED):
-                raise _ContradictionError(
+                raise ContradictionError(
                     "active_parameters",
                     f"{_shown(active)} is below the parameters, {_shown(total)}, "
                     "though no expert is idle",
                     "give experts and active_experts",
                 )
         elif active is None and routed is None:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "experts", "a model with idle experts needs active_parameters or routed_parameters"
             )
         elif active is not None:
@@ -207,7 +199,7 @@ class ModelShapeSpec(Section):
         if self.routed_parameters is None:
             least = total * self.active_experts / self.experts
             if active < least * (1.0 - _ROUNDED):
-                raise _ContradictionError(
+                raise ContradictionError(
                     "active_parameters",
                     f"{_shown(active)} is too few: {used} alone would be {_shown(least)} "
                     f"if all {_shown(total)} parameters were routed",
@@ -217,7 +209,7 @@ class ModelShapeSpec(Section):
             active_parameters(total, self.routed_parameters, self.experts, self.active_experts)
         )
         if abs(follows - active) > _ROUNDED * total:
-            raise _ContradictionError(
+            raise ContradictionError(
                 "active_parameters",
                 f"{_shown(active)} contradicts routed_parameters "
                 f"{_shown(self.routed_parameters)}: with {used}, {_shown(follows)} are active",

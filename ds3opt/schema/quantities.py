@@ -15,6 +15,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class ContradictionError(ValueError):
+    """Values that contradict each other, with the one to look at first."""
+
+    def __init__(self, key: str | tuple[str | int, ...], message: str, hint: str = "") -> None:
+        self.message, self.hint = message, hint
+        self.path = tuple(key.split(".")) if isinstance(key, str) else key
+        super().__init__(f"{message}; {hint}" if hint else message)
+
+
 def _quantity(
     dimension: str,
     words: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, ValidationInfo, field_validator, model_validator
@@ -10,6 +11,7 @@ from ds3opt.schema.hardware import Hardware
 from ds3opt.schema.limits import LIMITS, LimitName, Limits
 from ds3opt.schema.model import Model
 from ds3opt.schema.quantities import (
+    ContradictionError,
     Fraction,
     Parameters,
     Positive,
@@ -149,8 +151,8 @@ class Scenario(Section):
             self.objective.minimise == "loss" or self.objective.loss is not None
         )
         if about_loss and self.workload.mix is not None:
-            raise ValueError(
-                "an objective of pretraining loss takes workload.served_tokens, no mix"
+            raise ContradictionError(
+                "objective", "an objective of pretraining loss takes workload.served_tokens, no mix"
             )
         if not about_loss and self.workload.mix is None:
             raise ValueError("workload.mix is missing: this objective needs task classes")
@@ -165,14 +167,17 @@ class Scenario(Section):
                 raise ValueError(
                     f"class {task.name!r} has a min_accuracy but no value: give it a value above 0"
                 )
-        names = {task.name for task in self.workload.mix or ()}
-        for candidate in self.model.candidates:
-            unknown = sorted(set(candidate.measured) - names)
-            if unknown:
-                raise ValueError(
-                    f"candidate {candidate.name!r} is measured on {unknown[0]!r}, which is no "
-                    f"class of the mix: {', '.join(sorted(names))}"
-                )
+        names = [task.name for task in self.workload.mix or ()]
+        for index, candidate in enumerate(self.model.candidates):
+            for measured in candidate.measured:
+                if measured not in names:
+                    near = difflib.get_close_matches(measured, names, n=1)
+                    raise ContradictionError(
+                        ("model", "candidates", index, "measured", measured),
+                        f"{candidate.name!r} is measured on {measured!r}, which is no class of the "
+                        f"mix: {', '.join(names)}",
+                        f"did you mean {near[0]}?" if near else "",
+                    )
         if isinstance(self.objective, Minimise) and self.objective.minimise != "loss":
             return self
         fleet = self.hardware is not None and self.hardware.inference is not None

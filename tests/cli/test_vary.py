@@ -27,6 +27,25 @@ def test_a_list_keeps_what_was_written() -> None:
     assert variation.values == (1e12, 15e12, 6e13)
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("limits.energy=1 GWh:100 GWh:3", (3.6e12, 3.6e13, 3.6e14)),
+        ("limits.cost=$1k,2 MUSD", (1e3, 2e6)),
+        ("limits.carbon=1 t,2 kt", (1e3, 2e6)),
+        ("limits.training_time=1 day,2 days", (86400.0, 172800.0)),
+        ("limits.power=500 kW,1 MW", (5e5, 1e6)),
+        ("workload.mix[0].max_latency=5 s,1 min", (5.0, 60.0)),
+        ("workload.mix[0].value=0.01 USD,0.02", (0.01, 0.02)),
+        ("hardware.electricity.price=36 USD/MWh,72 USD/MWh", (1e-8, 2e-8)),
+        ("hardware.electricity.carbon_intensity=360 g/kWh,0", (1e-7, 0.0)),
+        ("model.candidates[0].hosted.input_price=0.5 USD/M tokens,1e-6", (5e-7, 1e-6)),
+    ],
+)
+def test_values_have_the_unit_of_their_key(text: str, values: tuple[float, ...]) -> None:
+    assert parse_variation(text).values == pytest.approx(values)
+
+
 def test_whole_keys_get_whole_values_once() -> None:
     assert parse_variation("workload.mix[0].skills=1:4:7").written == ("1", "2", "3", "4")
 
