@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -110,7 +111,12 @@ def _mapped(shape: ModelShape, change: Any) -> dict[str, Any]:
     return {n: None if v is None else change(np.asarray(v)) for n, v in values.items()}
 
 
-def deployment(server: Server, shape: ModelShape, requests: Requests) -> Deployment:
+def deployment(
+    server: Server,
+    shape: ModelShape,
+    requests: Requests,
+    batches: Sequence[FloatArray] | None = None,
+) -> Deployment:
     """The replica and batch of least accelerator time for requests that use their whole budget.
 
     A replica works on as many sequences as its memory holds and the latency allows: more never
@@ -119,8 +125,8 @@ def deployment(server: Server, shape: ModelShape, requests: Requests) -> Deploym
     count = requests.prompt_tokens.size
     least = np.full(count, np.inf)
     chosen, sequences = np.zeros(count), np.zeros(count)
-    for size in server.replica_sizes:
-        batch = batch_of(server, shape, requests, size)
+    for number, size in enumerate(server.replica_sizes):
+        batch = batch_of(server, shape, requests, size) if batches is None else batches[number]
         use = used(server, shape, requests, requests.trace_tokens, size, batch)
         better = use.accelerator_seconds < least * (1.0 - 1e-12)
         least = np.where(better, use.accelerator_seconds, least)

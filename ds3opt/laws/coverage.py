@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln
 
 from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
 
 _TERMS = 256
 """Factors of a product that are worked out together."""
+
+
+_FAR = 64.0
+"""Argument from which on Stirling's series is exact to the last digits."""
+
+
+def _raised(a: FloatArray, b: FloatArray, k: FloatArray) -> FloatArray:
+    """``ln [B(a, b) / B(a, b + k)]``, relatively exact however small a is.
+
+    With ``r(x) = ln Gamma(x + a) - ln Gamma(x)`` it is ``r(b + k) - r(b)``, and r(x) is
+    ``r(x + 1) - ln(1 + a / x)``: both arguments are raised until Stirling's series takes over.
+    """
+    a, b, k = np.broadcast_arrays(a, b, k)
+    total = np.zeros(a.shape)
+    ends = []
+    i = np.arange(_FAR)
+    for sign, x in ((1.0, b), (-1.0, b + k)):
+        each = x[..., None] + i
+        steps = np.where(each < _FAR, np.log1p(a[..., None] / each), 0.0)
+        total = total + sign * np.sum(steps, axis=-1)
+        ends.append(x + np.maximum(np.ceil(_FAR - x), 0.0))
+    low, high = ends
+    # the leading terms a ln x are taken together
+    return np.asarray(total + a * np.log1p((high - low) / low) + _rest(a, high) - _rest(a, low))
+
+
+def _rest(a: FloatArray, x: FloatArray) -> FloatArray:
+    """``ln Gamma(x + a) - ln Gamma(x) - a ln x`` for large x, by Stirling's series."""
+    step = np.log1p(a / x)
+    series = np.zeros(np.shape(x))
+    for power, factor in ((1, 1 / 12), (3, -1 / 360), (5, 1 / 1260), (7, -1 / 1680)):
+        # 1 / (x + a)^n - 1 / x^n
+        series = series + factor * x ** -float(power) * np.expm1(-power * step)
+    return np.asarray((x + a - 0.5) * step - a + series)
 
 
 def beta_coverage(
@@ -41,7 +74,7 @@ def beta_coverage(
     b = interval("beta", beta, 0, np.inf, bounds="()")
     part = interval("solvable", solvable, 0, 1)
     k = interval("samples", samples, 0, np.inf, bounds="[)")
-    log_missed = betaln(a, b + k) - betaln(a, b)
+    log_missed = -_raised(a, b, k)
     solved = part * -np.expm1(np.minimum(log_missed, 0.0))
     if complement:
         missed = (1.0 - part) + part * np.exp(np.minimum(log_missed, 0.0))

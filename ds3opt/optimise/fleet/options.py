@@ -14,6 +14,7 @@ from ds3opt.fleet.serving import (
     Requests,
     Use,
     batch_of,
+    deployment,
     shapes_at,
     used,
 )
@@ -267,24 +268,6 @@ class Evaluator:
             assert fleet.server is not None
             assert fleet.models is not None
             each = shapes_at(fleet.models.shape, np.full(len(self.options), shape))
-            batches = self._batch(shape)
-            seconds = np.stack(
-                [
-                    used(
-                        fleet.server, each, requests, requests.trace_tokens, size, batches[:, i]
-                    ).accelerator_seconds
-                    for i, size in enumerate(fleet.server.replica_sizes)
-                ],
-                axis=1,
-            )
-            # of replicas that are as good, the smallest
-            best = np.argmax(
-                seconds <= np.min(seconds, axis=1, keepdims=True) * (1.0 + 1e-12), axis=1
-            )
-            rows = np.arange(len(self.options))
-            possible = np.isfinite(seconds[rows, best])
-            sizes = np.array(fleet.server.replica_sizes, dtype=np.float64)[best]
-            self._placed[shape] = Deployment(
-                np.where(possible, sizes, 0.0), np.where(possible, batches[rows, best], 0.0)
-            )
+            batches = self._batch(shape).T
+            self._placed[shape] = deployment(fleet.server, each, requests, list(batches))
         return self._placed[shape]
