@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
 from ds3opt.policies import Policy
+
+UNITS = {
+    "flop": "FLOP",
+    "energy": "J",
+    "money": "USD",
+    "carbon": "kg",
+    "accelerator_hours": "accelerator-hours",
+    "power": "W",
+    "time": "s",
+    "count": "accelerators",
+}
+"""The base unit of every dimension that a limit may have, as results write it."""
+BASELINES = (
+    ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
+    ("tokens_per_parameter_20", "20 tokens per parameter"),
+)
+"""Rules for training that stand beside every optimum: name and words."""
 
 
 class Status(Enum):
@@ -296,3 +314,31 @@ class Solution:
         if self.parameters is None or self.training_tokens is None:
             return None
         return self.training_tokens / self.parameters
+
+    @property
+    def mean_tokens(self) -> float | None:
+        """Tokens generated per task on average over the mix."""
+        if not self.tasks:
+            return None
+        return math.fsum(row.share * row.expected_tokens for row in self.tasks)
+
+
+def frontier_point(limit: float, solved: Solution) -> FrontierPoint:
+    """A solution as a row of a Pareto table over the limit that it was solved for."""
+    certificate = solved.certificate
+    if solved.status is Status.INFEASIBLE or certificate is None:
+        return FrontierPoint(limit, Status.INFEASIBLE, *[None] * 7)
+    minimised = certificate.relative or solved.objective == "loss"
+    ends = (certificate.lower, certificate.upper)
+    reached, bound = reversed(ends) if minimised else ends
+    return FrontierPoint(
+        limit,
+        solved.status,
+        reached,
+        bound,
+        solved.parameters,
+        solved.training_tokens,
+        solved.training_flop,
+        solved.inference_flop,
+        solved.mean_tokens,
+    )

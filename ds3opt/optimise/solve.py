@@ -23,13 +23,14 @@ from ds3opt.optimise.pretraining import PretrainingPlan, best_model
 from ds3opt.optimise.prices import caps_of, limit_uses, required_accuracy_uses
 from ds3opt.optimise.shared_rows import shared_rows
 from ds3opt.optimise.solution import (
+    BASELINES,
     Baseline,
     Certificate,
     FrontierPoint,
     LimitUse,
     Solution,
     Status,
-    TaskAllocation,
+    frontier_point,
 )
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem, compile_problem
@@ -39,10 +40,6 @@ from ds3opt.schema.scenario import Frontier
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
-_BASELINES = (
-    ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
-    ("tokens_per_parameter_20", "20 tokens per parameter"),
-)
 _ACCURACY = ("accuracy", "value")
 
 
@@ -369,7 +366,7 @@ def _restricted(problem: Problem, name: str) -> Problem:
 def _baselines(problem: Problem) -> tuple[Baseline, ...]:
     if problem.space.infinite_data:
         return ()
-    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in _BASELINES)
+    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in BASELINES)
 
 
 def _baseline(problem: Problem, name: str, words: str) -> Baseline:
@@ -393,7 +390,7 @@ def _baseline(problem: Problem, name: str, words: str) -> Baseline:
 
 def _loss_baselines(problem: Problem) -> tuple[Baseline, ...]:
     result = []
-    for name, words in _BASELINES:
+    for name, words in BASELINES:
         if problem.space.infinite_data:
             continue
         there = _restricted(problem, name)
@@ -421,7 +418,7 @@ def _frontier(
         solved = (
             _of_loss(there, False) if problem.tasks is None else _of_resource(there, False, None)
         )
-        points.append(_point_of(float(limit), solved))
+        points.append(frontier_point(float(limit), solved))
         if progress is not None:
             progress("frontier", len(points) / limits.size)
     return tuple(points)
@@ -438,26 +435,4 @@ def _point(problem: Problem, limit: float, budgets: Budgets, found: Found) -> Fr
         status=Status.OPTIMAL if converged else Status.NOT_CONVERGED,
         certificate=Certificate(problem.objective, found.value, found.upper, problem.gap, False),
     )
-    return _point_of(float(limit), solved)
-
-
-def _point_of(limit: float, solved: Solution) -> FrontierPoint:
-    if solved.status is Status.INFEASIBLE or solved.certificate is None:
-        return FrontierPoint(limit, Status.INFEASIBLE, *[None] * 7)
-    maximised = solved.objective in _ACCURACY
-    low, high = solved.certificate.lower, solved.certificate.upper
-    return FrontierPoint(
-        limit,
-        solved.status,
-        low if maximised else high,
-        high if maximised else low,
-        solved.parameters,
-        solved.training_tokens,
-        solved.training_flop,
-        solved.inference_flop,
-        _mean_tokens(solved.tasks) if solved.tasks else None,
-    )
-
-
-def _mean_tokens(rows: tuple[TaskAllocation, ...]) -> float:
-    return sum(row.share * row.expected_tokens for row in rows)
+    return frontier_point(float(limit), solved)

@@ -13,22 +13,12 @@ from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import best_mix_of
 from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
-from ds3opt.optimise.solution import Infeasibility
+from ds3opt.optimise.solution import UNITS, Infeasibility
 from ds3opt.units import format_quantity
 
 _FREE = 1e40
 """A limit so large that it is none."""
 _QUICK_CELLS = 4000
-_UNITS = {
-    "flop": "FLOP",
-    "energy": "J",
-    "money": "USD",
-    "carbon": "kg",
-    "accelerator_hours": "accelerator-hours",
-    "power": "W",
-    "time": "s",
-    "count": "accelerators",
-}
 
 
 def too_large(search: FleetSearch) -> Infeasibility | None:
@@ -127,7 +117,7 @@ def explain(search: FleetSearch) -> Infeasibility:
         key,
         given,
         None,
-        _UNITS[dimension],
+        UNITS[dimension],
         f"several limits are too small together: {', '.join(dict.fromkeys(n for _, n in named))}",
     )
 
@@ -160,7 +150,7 @@ def _too_small(
     words = f"{key} of {format_quantity(given, dimension)} is too small"
     if least is not None:
         words += f": the cheapest feasible plan needs {format_quantity(least, dimension)}"
-    return Infeasibility(key, given, least, _UNITS[dimension], words)
+    return Infeasibility(key, given, least, UNITS[dimension], words)
 
 
 def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) -> float | None:

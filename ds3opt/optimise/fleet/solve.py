@@ -18,10 +18,12 @@ from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
 from ds3opt.optimise.fleet.nearby import beside, price_per_doubling, ranges
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
-from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options, polished
+from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options
 from ds3opt.optimise.fleet.scale import resource_scale
 from ds3opt.optimise.notes import notes_for
 from ds3opt.optimise.solution import (
+    BASELINES,
+    UNITS,
     Baseline,
     Certificate,
     FrontierPoint,
@@ -29,6 +31,7 @@ from ds3opt.optimise.solution import (
     Note,
     Solution,
     Status,
+    frontier_point,
 )
 from ds3opt.schema import Scenario
 
@@ -39,10 +42,6 @@ _WORTHLESS = 1e-7
 """Price of a limit, in worth for its whole size, that is no more than rounding."""
 _TIGHT = 1e-5
 """Relative distance from a limit at which it counts as binding."""
-BASELINES = (
-    ("training_optimal_ratio", "the loss law's own training-optimal ratio"),
-    ("tokens_per_parameter_20", "20 tokens per parameter"),
-)
 
 
 @dataclass(frozen=True)
@@ -233,18 +232,6 @@ def _limit_uses(
     return tuple(uses)
 
 
-UNITS = {
-    "flop": "FLOP",
-    "energy": "J",
-    "money": "USD",
-    "carbon": "kg",
-    "accelerator_hours": "accelerator-hours",
-    "power": "W",
-    "time": "s",
-    "count": "accelerators",
-}
-
-
 def _use(
     name: str, limit: float, used: float, binding: bool, doubling: float | None, dimension: str
 ) -> LimitUse:
@@ -338,27 +325,7 @@ def _point(scenario: Scenario, over: str, value: float) -> FrontierPoint:
     limits = scenario.limits.model_copy(update={over: value})
     there = scenario.model_copy(update={"limits": limits, "frontier": None})
     solution = solve_fleet(there, frontier=False, details=False)
-    return point_of(value, solution)
-
-
-def point_of(limit: float, solved: Solution) -> FrontierPoint:
-    """A solution as a row of a Pareto table."""
-    certificate = solved.certificate
-    if solved.status is Status.INFEASIBLE or certificate is None:
-        return FrontierPoint(limit, Status.INFEASIBLE, *[None] * 7)
-    maximised = not certificate.relative
-    low, high = certificate.lower, certificate.upper
-    return FrontierPoint(
-        limit,
-        solved.status,
-        low if maximised else high,
-        high if maximised else low,
-        solved.parameters,
-        solved.training_tokens,
-        solved.training_flop,
-        solved.inference_flop,
-        math.fsum(row.share * row.expected_tokens for row in solved.tasks),
-    )
+    return frontier_point(value, solution)
 
 
 def evaluate_fleet(
@@ -403,6 +370,3 @@ def evaluate_fleet(
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
     solution = _solution(search, solved, details=False)
     return replace(solution, status=Status.EVALUATED, certificate=None)
-
-
-__all__ = ["evaluate_fleet", "point_of", "polished", "solve_fleet"]
