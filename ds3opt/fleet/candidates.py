@@ -351,10 +351,11 @@ def _fits(
         - server.efficiency.reserve_bytes
     )
     need = float(np.asarray(shape.weight_bytes)[0])
+    together = "1 accelerator" if largest == 1 else f"{largest} accelerators"
     raise ScenarioError(
         Mistake(
             f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and a replica of "
-            f"{largest} accelerators has {usable / 1e9:.4g} GB for weights and caches",
+            f"{together} has {usable / 1e9:.4g} GB for weights and caches",
             path=f"model.candidates[{number}].shape",
             hint="give hardware.inference.accelerators_per_replica a larger number, or weights a "
             "smaller format",

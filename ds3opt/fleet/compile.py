@@ -17,6 +17,7 @@ from ds3opt.fleet.resources import (
     Periods,
     Resource,
     TrainingRun,
+    asking,
     periods_of,
     resources,
     training_run,
@@ -137,12 +138,14 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
     ScenarioError : where a figure is missing that a limit, the objective or a latency needs.
     """
     problem = compile_problem(scenario)
-    if problem.tasks is None or problem.shared_budget:
+    if problem.tasks is None:
+        raise _only_flop(scenario)
+    if problem.shared_budget:
         raise ScenarioError(
             Mistake(
-                "hardware goes with task classes that have budgets of their own",
-                path="reasoning.budgets" if problem.tasks is not None else "hardware",
-                hint="use workload.mix and budgets: per_task",
+                "hardware and existing models go with token budgets for each class",
+                path="reasoning.budgets",
+                hint="use budgets: per_task",
             )
         )
     hardware = scenario.hardware
@@ -195,6 +198,28 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
     )
 
 
+def _only_flop(scenario: Scenario) -> ScenarioError:
+    """Why a scenario of pretraining loss is refused: it says what only task classes answer to."""
+    more = sorted(set(scenario.limits.given()) - set(FLOP_LIMITS))
+    shape = scenario.model.shape
+    if scenario.hardware is not None:
+        path = "hardware"
+    elif more:
+        path = f"limits.{more[0]}"
+    elif scenario.model.candidates:
+        path = "model.candidates"
+    else:
+        path = "objective" if shape is None or shape.list is None else "model.shape.list"
+    what = f"least {scenario.objective.minimise}" if path == "objective" else path  # type: ignore[union-attr]
+    return ScenarioError(
+        Mistake(
+            f"an objective of pretraining loss counts FLOP alone; {what} goes with task classes",
+            path=path,
+            hint="leave it out and limit or minimise FLOP, or list task classes in workload.mix",
+        )
+    )
+
+
 def _complete(scenario: Scenario, wanted: set[str], models: Models | None) -> None:
     """Refuse scenarios that leave out what their limits need."""
     hardware = scenario.hardware
@@ -204,15 +229,16 @@ def _complete(scenario: Scenario, wanted: set[str], models: Models | None) -> No
     mix = scenario.workload.mix or ()
     hurried = [i for i, task in enumerate(mix) if task.max_latency is not None]
     if physical and models is not None and (hardware is None or hardware.training is None):
-        raise _lacks(first, "hardware.training", hardware)
+        raise _lacks(scenario, first, "hardware.training")
     serving = [name for name in physical if name != "training_time"]
     if serving and local and (hardware is None or hardware.inference is None):
-        raise _lacks(serving[0], "hardware.inference", hardware)
+        raise _lacks(scenario, serving[0], "hardware.inference")
     if hurried and local and (hardware is None or hardware.inference is None):
         path = f"workload.mix[{hurried[0]}].max_latency"
         raise ScenarioError(
             Mistake("max_latency needs hardware.inference", path=path, hint=_EXAMPLE)
         )
+    _countable(scenario, wanted)
     counted = hardware is not None and hardware.inference is not None and hardware.inference.count
     if (counted or "power" in wanted) and scenario.workload.horizon is None:
         what = "power" if "power" in wanted else "hardware.inference.count"
@@ -233,28 +259,32 @@ def _complete(scenario: Scenario, wanted: set[str], models: Models | None) -> No
                 hint="give hardware.training.count, such as 1024",
             )
         )
-    if hardware is not None:
-        for candidate in scenario.model.candidates:
-            if candidate.hosted is not None and wanted & {"energy", "carbon", "power"}:
-                limit = sorted(wanted & {"energy", "carbon", "power"})[0]
-                raise ScenarioError(
-                    Mistake(
-                        f"{limit} cannot be counted for {candidate.name}, which is hosted",
-                        path=f"limits.{limit}",
-                        hint="give the candidate a shape and no hosted prices, or drop the limit",
-                    )
+
+
+def _countable(scenario: Scenario, wanted: set[str]) -> None:
+    """Refuse to count what those who serve a model do not tell."""
+    hidden = sorted(wanted & {"energy", "carbon", "power"})
+    for candidate in scenario.model.candidates:
+        if candidate.hosted is not None and hidden:
+            raise ScenarioError(
+                Mistake(
+                    f"{hidden[0]} cannot be counted for {candidate.name}, which is hosted",
+                    path=asking(scenario, hidden[0]),
+                    hint="give the candidate a shape and no hosted prices, or leave it or "
+                    f"{hidden[0]} out",
                 )
+            )
 
 
 _EXAMPLE = "such as `inference: {accelerator: h200-sxm}`"
 
 
-def _lacks(name: str, path: str, hardware: Hardware | None) -> ScenarioError:
+def _lacks(scenario: Scenario, name: str, path: str) -> ScenarioError:
     kind = path.rpartition(".")[2]
     return ScenarioError(
         Mistake(
             f"{name} needs {path}",
-            path="hardware" if hardware is not None else f"limits.{name}",
+            path="hardware" if scenario.hardware is not None else asking(scenario, name),
             hint=f"such as `{kind}: {{accelerator: h100-sxm}}`; "
             "`ds3opt hardware list` names accelerators",
         )

@@ -106,14 +106,14 @@ def resources(scenario: Scenario, run: TrainingRun, wanted: set[str]) -> dict[st
     seconds = run.seconds_per_flop
     joules = seconds * run.watts
     if "accelerator_hours" in wanted:
-        _some(hardware, "accelerator_hours")
+        _some(scenario, "accelerator_hours")
         found["accelerator_hours"] = Resource(uses(seconds=1.0 / 3600.0), one * (seconds / 3600.0))
     if "energy" in wanted or "power" in wanted:
-        _some(hardware, "energy")
+        _some(scenario, "power" if "energy" not in wanted else "energy")
         _powered(scenario)
         found["energy"] = Resource(uses(joules=1.0), one * joules)
     if "carbon" in wanted:
-        chosen = _some(hardware, "carbon")
+        chosen = _some(scenario, "carbon")
         _powered(scenario)
         intensity = _by_period(chosen.electricity, "carbon_intensity", "carbon")
         made = [_embodied(part) for part in (chosen.inference, chosen.training)]
@@ -132,7 +132,7 @@ def _cost(scenario: Scenario, run: TrainingRun, uses: object) -> Resource:
     training = np.zeros(serving.shape[0])
     if hardware is None:
         if not scenario.model.candidates:
-            raise _missing("cost")
+            raise _missing(scenario, "cost")
         return Resource(serving, training)
     tariff = np.zeros(serving.shape[0])
     if any(part is not None and part.own for part in (hardware.inference, hardware.training)):
@@ -218,19 +218,25 @@ def _utilisation(part: TrainingHardware) -> float:
     return measured
 
 
-def _some(hardware: Hardware | None, name: str) -> Hardware:
-    if hardware is None:
-        raise _missing(name)
-    return hardware
+def asking(scenario: Scenario, name: str) -> str:
+    """The key that asks for a resource: a limit, or else the objective."""
+    return f"limits.{name}" if name in scenario.limits.given() else "objective"
 
 
-def _missing(name: str) -> ScenarioError:
+def _some(scenario: Scenario, name: str) -> Hardware:
+    if scenario.hardware is None:
+        raise _missing(scenario, name)
+    return scenario.hardware
+
+
+def _missing(scenario: Scenario, name: str) -> ScenarioError:
+    parts = "hardware.training and hardware.inference"
     return ScenarioError(
         Mistake(
-            f"{name} needs hardware: on what does the model train, on what is it served?",
-            path=f"limits.{name}",
-            hint="give hardware.training and hardware.inference; `ds3opt hardware list` names "
-            "accelerators",
+            f"{name} needs hardware: on what do models train, on what are they served?",
+            path=asking(scenario, name),
+            hint=f"give {parts if scenario.model.train else 'hardware.inference'}; "
+            "`ds3opt hardware list` names accelerators",
         )
     )
 
@@ -257,12 +263,12 @@ def _by_period(electricity: Electricity, name: str, limit: str) -> FloatArray:
     )
     for index, value in enumerate(found):
         if value is None:
-            period = f"periods[{index}]." if electricity.periods is not None else ""
+            period = f".periods[{index}]" if electricity.periods is not None else ""
             unit = "0.12 USD/kWh" if name == "price" else "400 g/kWh"
             raise ScenarioError(
                 Mistake(
-                    f"{limit} needs hardware.electricity.{period}{name}",
-                    path="hardware",
+                    f"{limit} needs hardware.electricity{period}.{name}",
+                    path=f"hardware.electricity{period}",
                     hint=f"give hardware.electricity.{name}, such as {unit}",
                 )
             )

@@ -95,16 +95,32 @@ def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario
             error, source, lambda path: field_names_at(Scenario, path)
         )
         raise ScenarioError(*problems) from None
-    if needs_fleet(scenario):
+    for path, part in (("", scenario), ("frontier.over", _at_end_of_frontier(scenario))):
+        if part is None or not needs_fleet(part):
+            continue
         try:
-            compile_fleet(scenario)
+            compile_fleet(part)
         except ScenarioError as error:
-            raise ScenarioError(*(_located(p, source) for p in error.problems)) from None
+            raise ScenarioError(*(_located(p, source, path) for p in error.problems)) from None
     return scenario
 
 
-def _located(problem: Problem, source: YamlSource) -> Problem:
-    """A problem at the place of its key, or of the nearest key above it."""
+def _at_end_of_frontier(scenario: Scenario) -> Scenario | None:
+    """The scenario with the limit that its frontier adds; None where that adds none."""
+    frontier = scenario.frontier
+    if frontier is None or frontier.over in scenario.limits.given():
+        return None
+    limits = scenario.limits.model_copy(update={frontier.over: frontier.to})
+    return scenario.model_copy(update={"limits": limits, "frontier": None})
+
+
+def _located(problem: Problem, source: YamlSource, limit: str = "") -> Problem:
+    """A problem at the place of its key, or of the nearest key above it.
+
+    `limit` is the key that sets the limit in place of those of `limits`, if one does.
+    """
+    if limit and problem.path.startswith("limits."):
+        problem = replace(problem, path=limit)
     steps = [s for s in re.split(r"[.\[\]]", problem.path) if s]
     path = tuple(int(s) if s.isdecimal() else s for s in steps)
     return replace(problem, location=problem.location or source.location(path, key=True))

@@ -38,7 +38,7 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
 
     def put(path: KeyPath, resolve: Callable[[object], object]) -> None:
         holder, value = _at(data, path[:-1]), _at(data, path)
-        if value is None:
+        if value is None and not (path[-1] == "accelerator" and _has(holder, path[-1])):
             return
         try:
             holder[path[-1]] = resolve(value)
@@ -80,6 +80,10 @@ def _at(data: object, path: KeyPath) -> Any:
         else:
             return None
     return data
+
+
+def _has(holder: object, key: str | int) -> bool:
+    return isinstance(holder, dict) and key in holder
 
 
 def _placed(problem: Problem, path: KeyPath, source: YamlSource) -> Problem:
