@@ -369,4 +369,9 @@ def evaluate_fleet(
         return replace(_empty(fleet), infeasibility=explain(search))
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
     solution = _solution(search, solved, details=False)
-    return replace(solution, status=Status.EVALUATED, certificate=None)
+    return replace(
+        solution,
+        status=Status.EVALUATED,
+        certificate=None,
+        horizon_seconds=scenario.workload.horizon,
+    )
