@@ -159,7 +159,11 @@ REFUSALS = [
     ("limits", {}, "no limit is given: set limits.total_flop"),
     ("limits.total_flop", 0, "greater than 0"),
     ("limits.total_flop", -1e20, "greater than 0"),
-    ("objective", "acuracy", "no objective is named 'acuracy'; accuracy, value, net_value or a mapping"),
+    (
+        "objective",
+        "acuracy",
+        "no objective is named 'acuracy'; accuracy, value, net_value or a mapping",
+    ),
     ("objective", {"minimise": "total_flop"}, "either accuracy or loss"),
     (
         "objective",
