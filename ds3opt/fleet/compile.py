@@ -61,13 +61,16 @@ class Cap:
     name: str
     limit: float
     per_flop: float
-    """What a training FLOP takes of the limit."""
+    """What a training FLOP takes of the limit; of one accelerator's time where it is shared."""
     dimension: str = "flop"
+    shared: bool = False
+    """Whether it is spread over the accelerators that train at a time."""
 
-    @property
-    def flop(self) -> float:
-        """The most training FLOP that keep it."""
-        return self.limit / self.per_flop if self.per_flop > 0.0 else np.inf
+    def taken_per_flop(self, accelerators: float) -> float:
+        """What a training FLOP takes of the limit with so many accelerators at a time."""
+        if not self.shared:
+            return self.per_flop
+        return self.per_flop / accelerators if accelerators >= 1.0 else float("inf")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ class Fleet:
     @property
     def minimised(self) -> str | None:
         """The resource that is minimised, if one is."""
-        return self.problem.objective if self.problem.target_accuracy is not None else None
+        objective = self.problem.objective
+        return None if objective in ("accuracy", "value", "net_value") else objective
 
 
 def needs_fleet(scenario: Scenario) -> bool:
@@ -121,6 +125,7 @@ def needs_fleet(scenario: Scenario) -> bool:
         or scenario.model.candidates
         or (shape is not None and shape.list is not None)
         or set(scenario.limits.given()) - set(FLOP_LIMITS)
+        or (scenario.frontier is not None and scenario.frontier.over not in FLOP_LIMITS)
         or any(task.max_latency is not None for task in mix)
         or resource in (*PHYSICAL, "net_value")
     )
@@ -443,8 +448,7 @@ def _caps(limits: dict[str, float], run: TrainingRun, periods: Periods) -> tuple
     if "training_flop" in limits:
         caps.append(Cap("training_flop", limits["training_flop"], 1.0))
     if run.seconds_per_flop > 0.0 and "training_time" in limits:
-        powered = limits.get("power", np.inf) / run.watts if run.watts > 0.0 else np.inf
-        together = np.floor(min(run.count, powered) * (1.0 + 1e-12))
-        per_flop = run.seconds_per_flop / together if together >= 1.0 else np.inf
-        caps.append(Cap("training_time", limits["training_time"], per_flop, "time"))
+        caps.append(
+            Cap("training_time", limits["training_time"], run.seconds_per_flop, "time", shared=True)
+        )
     return tuple(caps)

@@ -136,7 +136,7 @@ def _cost(scenario: Scenario, run: TrainingRun, uses: object) -> Resource:
         return Resource(serving, training)
     tariff = np.zeros(serving.shape[0])
     if any(part is not None and part.own for part in (hardware.inference, hardware.training)):
-        _powered(scenario)
+        _powered(scenario, owned=True)
         tariff = _by_period(hardware.electricity, "price", "cost")
     if hardware.inference is not None:
         per_second, owned = _price_per_second(hardware, "inference")
@@ -241,13 +241,13 @@ def _missing(scenario: Scenario, name: str) -> ScenarioError:
     )
 
 
-def _powered(scenario: Scenario) -> None:
-    """Refuse accelerators of unknown power where electricity counts."""
+def _powered(scenario: Scenario, *, owned: bool = False) -> None:
+    """Refuse accelerators of unknown power where electricity counts; of those `owned` alone."""
     hardware = scenario.hardware
     assert hardware is not None
     for kind in ("training", "inference"):
         part = getattr(hardware, kind)
-        if part is not None:
+        if part is not None and (part.own is not None or not owned):
             part.accelerator.require("board_power_watts", f"hardware.{kind}.accelerator")
 
 

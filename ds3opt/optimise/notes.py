@@ -27,7 +27,7 @@ def notes_for(
     notes = _extrapolations(problem, parameters, training_tokens)
     if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
-    notes += _about_tasks(problem, rows)
+    notes += about_tasks(problem, rows)
     return tuple(notes)
 
 
@@ -59,14 +59,15 @@ def _extrapolations(problem: Problem, parameters: float, tokens: float) -> list[
     return notes
 
 
-def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note]:
+def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note]:
+    """Warnings about what classes do, or cannot."""
     tasks = problem.tasks
     if tasks is None:
         return []
     notes = []
     longest = 0.0
     for row in rows:
-        if row.policy is not None:
+        if row.policy is not None and row.model is None:
             parallel = row.policy.samples * row.policy.branches
             longest = max(longest, row.token_budget / parallel)
     if longest > _LONG_TRACE:
@@ -78,7 +79,7 @@ def _about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Not
                 "windows; cap it with max_output_tokens or model.context_tokens",
             )
         )
-    skipped = sum(row.share for row in rows if row.policy is None)
+    skipped = sum(row.share for row in rows if not row.attempted)
     if skipped > 5e-5:
         notes.append(
             Note(

@@ -25,6 +25,7 @@ from ds3opt.schema.quantities import (
 )
 
 DAY = 86_400.0
+WorkingShare = Annotated[PositiveFraction, Field(ge=1e-4)]
 PriceLevel = Literal["low", "typical", "high"]
 
 
@@ -39,7 +40,7 @@ class Ownership(Section):
     """Of one accelerator with its part of server and network; left out: the catalogue's."""
     lifetime: Seconds = 5 * 365 * DAY
     """Years in service."""
-    running_share: PositiveFraction = 0.8
+    running_share: WorkingShare = 0.8
     """Share of its life in which an accelerator does paid work."""
 
 
@@ -50,9 +51,9 @@ class TrainingHardware(Section):
     """A name of the catalogue (`ds3opt hardware list`), or a mapping that replaces figures."""
     precision: Precision = "bf16"
     """Number format of the arithmetic; its dense FLOP/s count."""
-    utilisation: PositiveFraction | None = None
+    utilisation: WorkingShare | None = None
     """Share of the dense FLOP/s that training reaches (MFU); left out: as measured on the like."""
-    goodput: PositiveFraction | None = None
+    goodput: WorkingShare | None = None
     """Share of the time that counts, after failures, restarts and evaluation; left out: as the
     calibration says."""
     count: Count | None = None
@@ -89,7 +90,7 @@ class InferenceHardware(Section):
     """Over how many accelerators one copy of the model may be split (tensor parallelism)."""
     max_sequences: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 1024
     """Traces that one replica works on at once, at most."""
-    utilisation: PositiveFraction = 0.7
+    utilisation: WorkingShare = 0.7
     """Share of the time in which replicas are busy; the rest absorbs peaks and is paid for."""
     idle_power: Fraction = 0.15
     """Power of an idle accelerator over its board power."""

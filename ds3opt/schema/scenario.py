@@ -54,7 +54,7 @@ class Minimise(Section):
         "loss",
     ]
     """What is to be as small as possible."""
-    accuracy: Annotated[Fraction, Field(gt=0)] | None = None
+    accuracy: Annotated[Fraction, Field(ge=1e-6)] | None = None
     """Share of tasks that must be solved."""
     loss: Positive | LossTarget | None = None
     """Pretraining loss (nats/token) that must be reached."""

@@ -11,6 +11,7 @@ from ds3opt.fleet import Fleet
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, JOULES, Resource
 from ds3opt.fleet.serving import latency_seconds, shapes_at
 from ds3opt.optimise.answer import not_attempted
+from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix
 from ds3opt.optimise.fleet.nearby import tokens_of
 from ds3opt.optimise.fleet.plans import FleetSearch
@@ -43,7 +44,7 @@ class FleetOutcome:
     periods: tuple[ServingPeriod, ...]
 
 
-def outcome_of(search: FleetSearch, mix: FleetMix) -> FleetOutcome:
+def outcome_of(search: FleetSearch, ledger: Ledger, mix: FleetMix) -> FleetOutcome:
     """Everything that a report says of a mix."""
     fleet = search.fleet
     tokens = flop = loss = size = None
@@ -68,7 +69,7 @@ def outcome_of(search: FleetSearch, mix: FleetMix) -> FleetOutcome:
         inference_flop=inference,
         rows=rows,
         resources=_resources(fleet, uses, period, spent, mix.placed),
-        training_plan=_training_plan(search, spent),
+        training_plan=_training_plan(search, ledger, spent),
         periods=_periods(fleet, mix, uses, period),
     )
 
@@ -93,7 +94,8 @@ def _rows(
         existing = int(options.existing[option])
         placement = placements[i]
         if placement is not None:
-            joules = float(uses[i, JOULES]) if "energy" in fleet.resources else None
+            known = "energy" in fleet.resources and placement.accelerators > 0
+            joules = float(uses[i, JOULES]) if known else None
             hours = float(uses[i, ACCELERATOR_SECONDS]) / 3600.0
             placement = Placement(
                 placement.accelerators,
@@ -217,15 +219,14 @@ def _resources(
     )
 
 
-def _training_plan(search: FleetSearch, training_flop: float) -> TrainingPlan | None:
+def _training_plan(
+    search: FleetSearch, ledger: Ledger, training_flop: float
+) -> TrainingPlan | None:
     run = search.fleet.run
     if run.seconds_per_flop <= 0.0 or training_flop <= 0.0:
         return None
     seconds = training_flop * run.seconds_per_flop
-    count = run.count
-    for row in search.fleet.rows:
-        if row.key == "limits.power" and run.watts > 0.0:
-            count = min(count, float(np.floor(row.limit / run.watts * (1 + 1e-12))))
+    count = ledger.accelerators_at_most()
     limited = np.isfinite(count)
     return TrainingPlan(
         accelerators=count if limited else None,

@@ -38,6 +38,10 @@ _ROOT_SHAPES = 4
 _DEEPEST = 60
 _GROWN = 20.0
 """Price, in worth for the whole size of a limit, that no feasible plan asks for."""
+_LOST = 3000
+"""Cells to look into where no plan was found that keeps every limit."""
+_UNKNOWN = 1e3
+"""Parts of the scale below which a bound on what is minimised is as good as none."""
 _SMALL = 800
 """Options of a menu that is not worth thinning."""
 _MARGIN = 0.1
@@ -109,15 +113,19 @@ class Branch:
         closed = -np.inf
         cells = self._roots(best)
         later = cells.take(np.zeros(0, dtype=np.intp))
+        nothing = self.ledger.least_worth()
+        if not np.isfinite(best.value):
+            most_cells = min(most_cells, _LOST)
         while len(cells) + len(later) and self.examined < most_cells:
             self.examined += len(cells)
             cells = Cells.joined([self._examined(cells), later])
-            done = cells.upper <= best.value + gap
+            done = cells.upper <= max(best.value + gap, nothing)
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
             cells, later, found = self._tuned(cells.take(np.flatnonzero(~done)), best, gap)
             hopes = [plan for plan in found if plan.value > best.value]
             best = better(best, [self._mixed(self._polished(plan)) for plan in hopes])
-            done = (cells.upper <= best.value + gap) | (cells.depth > _DEEPEST)
+            done = cells.upper <= max(best.value + gap, nothing)
+            done |= cells.depth > _DEEPEST
             closed = max(closed, float(np.max(cells.upper[done], initial=-np.inf)))
             cells = self._halved(cells.take(np.flatnonzero(~done)))
             if progress is not None:
@@ -292,7 +300,9 @@ class Branch:
         )
         # prices that grew where nothing was feasible are no place to begin from
         grown = np.max(chosen.price, axis=1, initial=0.0) > _GROWN
-        hopeless = best.value - _MARGIN if np.isfinite(best.value) else -_MARGIN
+        hopeless = best.value - _MARGIN
+        if not np.isfinite(hopeless):
+            hopeless = -_MARGIN if np.isfinite(self.ledger.least_worth()) else -_UNKNOWN
         price = np.empty_like(chosen.price)
         for part, coarsest in ((np.flatnonzero(~grown), 3e-3), (np.flatnonzero(grown), np.inf)):
             if part.size:

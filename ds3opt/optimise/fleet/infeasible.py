@@ -18,7 +18,7 @@ from ds3opt.units import format_quantity
 
 _FREE = 1e40
 """A limit so large that it is none."""
-_QUICK_CELLS = 4000
+_QUICK_CELLS = 20_000
 
 
 def too_large(search: FleetSearch) -> Infeasibility | None:
@@ -164,14 +164,13 @@ def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) ->
     else:
         cap = fleet.caps[int(np.flatnonzero(caps)[0])]
         serving = np.zeros_like(fleet.objective_serving)
-        training = np.full(periods, cap.per_flop)
+        together = relaxed.accelerators_at_most()
+        training = np.full(periods, cap.taken_per_flop(together))
     others = tuple(r for r, gone in zip(fleet.rows, rows, strict=True) if not gone)
     rest = tuple(c for c, gone in zip(fleet.caps, caps, strict=True) if not gone)
-    target = fleet.problem.target_accuracy
     there = replace(
         fleet,
-        # a target of next to nothing says that something is minimised
-        problem=replace(fleet.problem, target_accuracy=target or 1e-12, objective="limit"),
+        problem=replace(fleet.problem, objective="limit"),
         rows=others,
         caps=rest,
         objective_serving=serving,
@@ -181,8 +180,21 @@ def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) ->
     search = FleetSearch(there)
     ledger = Ledger.of(there, resource_scale(search))
     plan, _ = Branch(search, ledger).run(1e-3, _QUICK_CELLS)
-    del relaxed
-    return -plan.value * ledger.scale if np.isfinite(plan.value) else None
+    if not np.isfinite(plan.value):
+        return None
+    least = -plan.value * ledger.scale
+    if np.any(rows) and row.key == "limits.power" and fleet.models is not None:
+        least = max(least, _least_training_power(fleet))
+    return least
+
+
+def _least_training_power(fleet: Fleet) -> float:
+    """Watts of the fewest accelerators that hold the states of the smallest model."""
+    assert fleet.models is not None
+    run = fleet.run
+    states = run.bytes_per_parameter * float(np.min(np.asarray(fleet.models.shape.parameters)))
+    needed = max(np.ceil(states / run.memory_bytes), 1.0) if np.isfinite(run.memory_bytes) else 1.0
+    return float(needed * run.watts)
 
 
 def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:

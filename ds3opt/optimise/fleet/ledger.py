@@ -89,14 +89,26 @@ class Ledger:
     def training_cap(self) -> float:
         """The most training FLOP that any limit lets be."""
         fleet = self.fleet
+        together = self.accelerators_at_most()
+        taken = [cap.taken_per_flop(together) for cap in fleet.caps]
         found = [
-            cap.flop * limit / cap.limit for cap, limit in zip(fleet.caps, self.caps, strict=True)
+            float(limit) / each if each > 0.0 else np.inf
+            for each, limit in zip(taken, self.caps, strict=True)
         ]
         for row, limit in zip(fleet.rows, self.limits, strict=True):
             least = float(np.min(row.training))
             if least > 0.0:
                 found.append(limit / least)
         return min(found, default=np.inf)
+
+    def accelerators_at_most(self) -> float:
+        """Accelerators that may train at a time: as many as there are and the power allows."""
+        run = self.fleet.run
+        most = run.count
+        for row, limit in zip(self.fleet.rows, self.limits, strict=True):
+            if row.key == "limits.power" and run.watts > 0.0:
+                most = min(most, float(np.floor(limit / run.watts * (1.0 + 1e-12))))
+        return most
 
     def training_charges(self) -> tuple[FloatArray, FloatArray]:
         """For each training FLOP: part of each limit, (row, period), and objective, (period,)."""

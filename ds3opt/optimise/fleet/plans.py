@@ -98,17 +98,8 @@ class FleetSearch:
         if np.isfinite(run.memory_bytes):
             states = run.bytes_per_parameter * np.asarray(models.shape.parameters)
             needed = np.maximum(np.ceil(states / run.memory_bytes), 1.0)
-            cap = np.where(needed <= self.accelerators_at_most(ledger), cap, -1.0)
+            cap = np.where(needed <= ledger.accelerators_at_most(), cap, -1.0)
         return cap
-
-    def accelerators_at_most(self, ledger: Ledger) -> float:
-        """Accelerators that may train at a time."""
-        run = self.fleet.run
-        most = run.count
-        for row, limit in zip(self.fleet.rows, ledger.limits, strict=True):
-            if row.key == "limits.power" and run.watts > 0.0:
-                most = min(most, float(np.floor(limit / run.watts * (1.0 + 1e-12))))
-        return most
 
     def loss_span(self, ledger: Ledger) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest loss that each shape may be trained to, (shape,); nan for none."""

@@ -12,13 +12,13 @@ _NEAR = 4.0
 
 
 def resource_scale(search: FleetSearch) -> float:
-    """About what the optimum takes of the minimised resource; the fleet's own scale otherwise.
+    """About what the optimum takes of the minimised resource; all there is to win otherwise.
 
     It need not be close: it only keeps numbers near 1.
     """
     fleet = search.fleet
     if fleet.minimised is None:
-        return fleet.scale
+        return float(fleet.tasks.weight @ fleet.worth) or 1.0
     scale = _first_guess(search)
     for _ in range(_TRIES):
         plan = search.scan(Ledger.of(fleet, scale))

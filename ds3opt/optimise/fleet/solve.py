@@ -20,7 +20,7 @@ from ds3opt.optimise.fleet.nearby import beside, price_per_doubling, ranges
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
 from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options
 from ds3opt.optimise.fleet.scale import resource_scale
-from ds3opt.optimise.notes import notes_for
+from ds3opt.optimise.notes import about_tasks, notes_for
 from ds3opt.optimise.solution import (
     BASELINES,
     UNITS,
@@ -119,7 +119,7 @@ def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _
 
 def _solution(search: FleetSearch, solved: _Solved, *, details: bool) -> Solution:
     fleet, ledger, mix = search.fleet, solved.ledger, solved.mix
-    outcome = outcome_of(search, mix)
+    outcome = outcome_of(search, ledger, mix)
     problem = fleet.problem
     low, high = mix.value * ledger.scale, solved.upper * ledger.scale
     if fleet.minimised is not None:
@@ -158,7 +158,7 @@ def _solution(search: FleetSearch, solved: _Solved, *, details: bool) -> Solutio
 
 def _notes(fleet: Fleet, outcome: FleetOutcome) -> tuple[Note, ...]:
     if outcome.parameters is None or outcome.training_tokens is None:
-        return ()
+        return tuple(about_tasks(fleet.problem, outcome.rows))
     return notes_for(fleet.problem, outcome.parameters, outcome.training_tokens, outcome.rows)
 
 
@@ -169,7 +169,8 @@ def _empty(fleet: Fleet) -> Solution:
     if fleet.offered is not None:
         names = dict.fromkeys(way.model for way in fleet.offered.ways)
         parts.append(f"existing {', '.join(names)}")
-    budgets = f"token budgets of at most {2 ** (1 / STEPS_PER_OCTAVE) - 1:.0%} between neighbours"
+    step = 100.0 * (2.0 ** (1.0 / STEPS_PER_OCTAVE) - 1.0)
+    budgets = f"token budgets of at most {step:.0f} % between neighbours"
     if fleet.models is not None:
         parts.append(budgets)
     return Solution(
@@ -217,7 +218,7 @@ def _limit_uses(
         uses.append(_use(row.name, limit, min(used, limit), binding, doubling, row.dimension))
     for index, cap in enumerate(fleet.caps):
         limit = float(ledger.caps[index])
-        used = outcome.training_flop * cap.per_flop
+        used = outcome.training_flop * cap.taken_per_flop(ledger.accelerators_at_most())
         binding = bool(used >= limit * (1.0 - _TIGHT))
         doubling = None
         if details:
@@ -315,7 +316,7 @@ def _baseline(
     if mix is None:
         return Baseline(name, words, None, None, None)
     value = mix.value * ledger.scale
-    outcome = outcome_of(search, mix)
+    outcome = outcome_of(search, ledger, mix)
     sign = -1.0 if fleet.minimised is not None else 1.0
     return Baseline(name, words, sign * value, outcome.parameters, outcome.training_tokens)
 
