@@ -168,7 +168,17 @@ EXTREME: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EXTREME)
+SLOW = (
+    "hardly any energy", "all can wait", "no time", "one FLOP", "nearly nothing asked",
+    "one accelerator", "latency of ages", "nothing arrives by night", "energy without end",
+    "every limit without end", "one task",
+)  # fmt: skip
+"""A second or more each, much of it to prove that nothing is feasible."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in EXTREME]
+)
 def test_extremes_end_in_an_answer_or_a_refusal(name: str, tmp_path: Path, capsys: Capture) -> None:
     """Warnings are errors here, as everywhere in the tests, and would show as a bug."""
     path = tmp_path / "scenario.yaml"
