@@ -42,8 +42,8 @@ _LOST = 3000
 """Cells to look into where no plan was found that keeps every limit."""
 _UNKNOWN = 1e3
 """Parts of the scale below which a bound on what is minimised is as good as none."""
-_SMALL = 800
-"""Options of a menu that is not worth thinning."""
+_WINDOW = 0.02
+"""Net worth per task, of the scale, within which options may come to be chosen."""
 _MARGIN = 0.1
 """How far below the best plan, in worth over its scale, a bound need not be pushed."""
 _COLUMNS = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
@@ -289,15 +289,7 @@ class Branch:
         if worst.size == 0:
             return cells, cells.take(worst), []
         chosen = cells.take(worst)
-        spent = self._least_flop(chosen)
-        offers, _, extra = self.search.offers_at(
-            self.ledger,
-            chosen.low,
-            chosen.high,
-            chosen.loss_high,
-            spent,
-            *self._thin_menu(chosen),
-        )
+        offers, extra = self._near_offers(chosen)
         # prices that grew where nothing was feasible are no place to begin from
         grown = np.max(chosen.price, axis=1, initial=0.0) > _GROWN
         hopeless = best.value - _MARGIN
@@ -315,7 +307,8 @@ class Branch:
                     offers.in_cells(part),
                     start,
                     coarsest=coarsest,
-                    finest=3e-4,
+                    # prices no better than the gap would keep it open
+                    finest=float(np.clip(0.3 * gap, 1e-5, 3e-4)),
                     hopeless=hopeless,
                 )
         # all options again, for these prices may want what the old ones ruled out
@@ -330,22 +323,23 @@ class Branch:
         later = np.setdiff1d(asked, worst)
         return Cells.joined([cells.take(ready), fresh]), cells.take(later), plans
 
-    def _thin_menu(self, cells: Cells) -> tuple[IntArray, IntArray]:
-        """A thin menu for every cell, the options that it still has and those beside them.
+    def _near_offers(self, cells: Cells) -> tuple[Offers, FloatArray]:
+        """The options that prices are found from, at the cheaper end of each cell.
 
-        Options and their cells; small menus are taken whole.
+        They are a thin menu and all that come close to the best at the prices so far: with the
+        thin menu alone prices would swing between those that suit one option and its neighbour.
         """
-        count, total = len(cells), len(self.options)
-        whole = total <= _SMALL
-        thin = self.search.every if whole else self.search.coarse
-        menus = [(np.arange(count)[:, None] * total + thin).ravel()]
-        periods = len(self.fleet.periods)
-        for beside in () if whole else (-2, -1, 0, 1, 2):
-            option = np.clip(cells.option + beside * periods, 0, total - 1)
-            menus.append(cells.cell() * total + option)
-        both = np.unique(np.concatenate(menus))
-        known = (self.options.existing[both % total] >= 0) | (cells.low[both // total] >= 0)
-        return both[known] % total, both[known] // total
+        spent = self._least_flop(cells)
+        count, menu = len(cells), self.search.every
+        option, cell = np.tile(menu, count), np.repeat(np.arange(count), menu.size)
+        offers, which, extra = self.search.offers_at(
+            self.ledger, cells.low, cells.high, cells.loss_high, spent, option, cell
+        )
+        net = net_worth(offers, cells.price)
+        best = best_net(offers, net).ravel()[offers.owner]
+        near = net >= best - _WINDOW * offers.weight[offers.owner % offers.tasks]
+        thin = (which < 0) | self.options.coarse[which]
+        return offers.take(np.flatnonzero(near | thin)), extra
 
     def _stuck(self, cells: Cells, goal: float) -> IntArray:
         """Cells that stay above a goal however narrow they become, at their prices."""
