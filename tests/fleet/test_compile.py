@@ -198,8 +198,8 @@ def test_every_limit_has_its_row_or_cap() -> None:
     named = {row.name: (row.limit, row.dimension) for row in found.rows}
     assert named == {
         "total_flop": (1e24, "flop"), "inference_flop": (1e23, "flop"),
-        "energy": (3.6e12, "energy"), "cost": (1e6, "money"), "carbon": (1e5, "carbon"), "power": (1e6, "power"),
-        "accelerator_hours": (1e6, "accelerator_hours"),
+        "energy": (3.6e12, "energy"), "cost": (1e6, "money"), "carbon": (1e5, "carbon"),
+        "power": (1e6, "power"), "accelerator_hours": (1e6, "accelerator_hours"),
     }  # fmt: skip
     caps = {cap.name: cap for cap in found.caps}
     assert set(caps) == {"training_flop", "training_time"}
