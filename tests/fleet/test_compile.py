@@ -198,34 +198,22 @@ def test_every_limit_has_its_row_or_cap() -> None:
     named = {row.name: (row.limit, row.dimension) for row in found.rows}
     assert named == {
         "total_flop": (1e24, "flop"), "inference_flop": (1e23, "flop"),
-        "energy": (3.6e12, "energy"), "cost": (1e6, "money"), "carbon": (1e5, "carbon"), "power": (1e6, "power"),
-        "accelerator_hours": (1e6, "accelerator_hours"),
+        "energy": (3.6e12, "energy"), "cost": (1e6, "money"), "carbon": (1e5, "carbon"),
+        "power": (1e6, "power"), "accelerator_hours": (1e6, "accelerator_hours"),
     }  # fmt: skip
     caps = {cap.name: cap for cap in found.caps}
     assert set(caps) == {"training_flop", "training_time"}
-    assert caps["training_flop"].flop == 1e23
-    assert caps["training_time"].limit == 864e3
-    assert caps["training_time"].flop == pytest.approx(864e3 * 100 * 1e15 * 0.32, rel=1e-14)
+    assert (caps["training_flop"].limit, caps["training_flop"].dimension) == (1e23, "flop")
+    assert caps["training_flop"].taken_per_flop(7.0) == 1.0
+    assert (caps["training_time"].limit, caps["training_time"].dimension) == (864e3, "time")
 
 
-@pytest.mark.parametrize(
-    ("count", "power", "together"),
-    [
-        (100, None, 100), (100, "1 MW", 100), (100, "9 kW", 10), (None, "9 kW", 10),
-        (100.9, None, 100), (None, "8999 W", 9), (100, "899 W", 0),
-    ],
-)  # fmt: skip
-def test_time_of_training_on_the_accelerators_that_power_allows(
-    count: float | None, power: str | None, together: int
-) -> None:
-    """900 W each at the site."""
-    changes: dict[str, Any] = {"limits.training_time": "1000 s"}
-    if count is not None:
-        changes["hardware.training.count"] = count
-    if power is not None:
-        changes["limits.power"] = power
-    (cap,) = fleet(changes).caps
-    assert cap.flop == pytest.approx(1000.0 * together / SECONDS, rel=1e-12)
+def test_time_of_training_is_shared_by_the_accelerators() -> None:
+    (cap,) = fleet({"limits.training_time": "1000 s", "hardware.training.count": 8}).caps
+    for together in (1.0, 10.0, 100.0):
+        assert cap.taken_per_flop(together) == pytest.approx(SECONDS / together, rel=1e-14)
+    # less than one trains nothing
+    assert cap.taken_per_flop(0.0) == math.inf
 
 
 # ------------------------------------------------------------------------------- tasks

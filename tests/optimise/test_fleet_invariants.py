@@ -295,7 +295,6 @@ def test_least_of_a_resource_and_most_accuracy_agree(solved: Solve) -> None:
     assert bounds(solved(limited(energy=lower * (1.0 - 1e-9))))[0] <= 0.6
 
 
-@pytest.mark.xfail(reason="the smallest feasible limit is overstated where min_accuracy decides")
 @pytest.mark.slow
 def test_a_smallest_feasible_limit_is_feasible_and_less_is_not(solved: Solve) -> None:
     data = limited(energy=1e7)

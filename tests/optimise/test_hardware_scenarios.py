@@ -150,6 +150,18 @@ def test_a_promise_of_one_second_takes_wider_replicas_and_fewer_at_once():
     assert free.accuracy > bounds(promised)[1]
 
 
+@SLOW
+def test_a_promise_of_ten_seconds_keeps_batches_small():
+    promised = solved("everything_binds", details=True)
+    free = solved("everything_binds", "workload.mix[0].max_latency=null")
+    hurried, patient = (
+        [row.placement for row in found.tasks if row.name == "chat"] for found in (promised, free)
+    )
+    # one request more at a time would be late, and one changes the time by a hundredth or so
+    assert all(9.8 < placed.latency_seconds <= 10.0 for placed in hurried)
+    assert max(p.sequences for p in hurried) < 0.2 * min(p.sequences for p in patient)
+
+
 # -- parts of the day -------------------------------------------------------------------------
 
 
