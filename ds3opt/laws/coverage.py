@@ -67,7 +67,7 @@ def beta_coverage(
     -----
     DS3 (59), after Levi, "A simple model of inference scaling laws" (arXiv 2410.16377).
 
-    >>> float(beta_coverage(1, 1, 1, 3))    # 1 - 1 / (k + 1), a uniform population
+    >>> float(beta_coverage(1, 1, 1, 3).round(12))    # 1 - 1 / (k + 1), a uniform population
     0.75
     """
     a = interval("alpha", alpha, 0, np.inf, bounds="()")
