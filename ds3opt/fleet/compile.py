@@ -344,7 +344,20 @@ def _server(hardware: Hardware) -> Server:
         power_usage_effectiveness=hardware.power_usage_effectiveness,
         weights=part.weights,
         kv_cache=part.kv_cache,
+        **_factors(part),
     )
+
+
+def _factors(part: InferenceHardware) -> dict[str, tuple[float, float]]:
+    """How far predictions may be off: errors on models that the calibration did not see."""
+    if part.calibration is None:
+        return {}
+    bands = part.calibration.held_out
+    # time falls as throughput rises
+    return {
+        "seconds_factors": (1.0 / bands.tokens_per_s.p90, 1.0 / bands.tokens_per_s.p10),
+        "joules_factors": (bands.joules_per_token.p10, bands.joules_per_token.p90),
+    }
 
 
 def _arithmetic(part: InferenceHardware) -> str:

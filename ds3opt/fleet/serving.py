@@ -47,6 +47,10 @@ class Server:
     power_usage_effectiveness: float
     weights: str
     kv_cache: str
+    seconds_factors: tuple[float, float] | None = None
+    """Tenth and ninetieth percentile of true over predicted accelerator time."""
+    joules_factors: tuple[float, float] | None = None
+    """The same of energy."""
 
 
 @dataclass(frozen=True)

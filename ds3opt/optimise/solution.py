@@ -168,6 +168,17 @@ class ResourceUse:
     """energy, cost, carbon or accelerator_hours."""
     training: float
     inference: float
+    inference_factors: tuple[float, float] | None = None
+    """Between which parts of `inference` the true amount lies in four cases of five, from errors
+    on models that the calibration did not see; None where nothing was measured."""
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """Tenth and ninetieth percentile of the total."""
+        if self.inference_factors is None:
+            return None
+        low, high = self.inference_factors
+        return self.training + low * self.inference, self.training + high * self.inference
 
     @property
     def total(self) -> float:

@@ -31,9 +31,16 @@ def resource_rows(solution: Solution) -> list[Row]:
                     share = Phrase("{} of the total", (Measure(amount / use.total, "share"),))
                     rows.append((f"{part} {words}", Measure(amount, dimension), share))
             continue
-        measures = tuple(Measure(amount, f"{dimension}, short") for _, amount in parts)
-        note = Phrase("{} training, {} serving", measures)
-        rows.append((use.name, Measure(use.total, dimension), note if split else None))
+        told: list[Value] = []
+        words_for = []
+        if split:
+            told += [Measure(amount, f"{dimension}, short") for _, amount in parts]
+            words_for.append("{} training, {} serving")
+        if use.band is not None:
+            told.append(Interval(*use.band, f"{dimension}, short"))
+            words_for.append("likely {}")
+        note = Phrase("; ".join(words_for), tuple(told)) if told else None
+        rows.append((use.name, Measure(use.total, dimension), note))
     return rows
 
 

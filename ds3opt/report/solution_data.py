@@ -45,6 +45,8 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
                 "training": use.training,
                 "inference": use.inference,
                 "total": use.total,
+                "total_p10": use.band[0] if use.band is not None else None,
+                "total_p90": use.band[1] if use.band is not None else None,
                 "unit": RESOURCES[use.name],
             }
             for use in solution.resources

@@ -288,6 +288,8 @@ def test_json_carries_every_figure_of_the_plan(fleet: Solution) -> None:
         "training": 2 * MWH,
         "inference": 6 * MWH,
         "total": 8 * MWH,
+        "total_p10": None,
+        "total_p90": None,
         "unit": "J",
     }
     assert data["training_plan"]["goodput"] == 0.9

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
-from ds3opt.fleet.resources import ACCELERATOR_SECONDS, JOULES, Resource
+from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, JOULES, Resource
 from ds3opt.fleet.serving import latency_seconds, shapes_at
 from ds3opt.optimise.answer import not_attempted
 from ds3opt.optimise.fleet.ledger import Ledger
@@ -199,6 +199,24 @@ def _placements(search: FleetSearch, mix: FleetMix) -> list[Placement | None]:
     return found
 
 
+def _factors(fleet: Fleet, name: str, uses: FloatArray) -> tuple[float, float] | None:
+    """How far a resource of serving may be off; bought tokens have a price that is known."""
+    if fleet.server is None or not np.any(uses[:, ACCELERATOR_SECONDS]):
+        return None
+    by_energy = name in ("energy", "carbon")
+    found = fleet.server.joules_factors if by_energy else fleet.server.seconds_factors
+    if found is None or name != "cost":
+        return found
+    paid = float(np.sum(uses[:, DOLLARS])) / max(_cost_of(fleet, uses), 1e-300)
+    low, high = ((1.0 - paid) * factor + paid for factor in found)
+    return low, high
+
+
+def _cost_of(fleet: Fleet, uses: FloatArray) -> float:
+    """Cost of serving at the price of the first period, to weigh its parts."""
+    return float(np.sum(fleet.resources["cost"].serving[0] * uses))
+
+
 def used_of(resource: Resource, uses: FloatArray, period: IntArray) -> float:
     """What serving takes of a resource: uses (part, use) in their periods (part,)."""
     return float(np.sum(resource.serving[period] * uses))
@@ -213,6 +231,7 @@ def _resources(
             name,
             training_flop * float(placed @ fleet.resources[name].training),
             used_of(fleet.resources[name], uses, period),
+            _factors(fleet, name, uses),
         )
         for name in names
         if name in fleet.resources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.plans import FleetSearch, Plan, polished
+from ds3opt.optimise.prices import moved
+from ds3opt.problem import Budgets
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -76,25 +79,49 @@ def price_per_doubling(
     search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray, *, row: int = -1, cap: int = -1
 ) -> float:
     """Change of the objective for each doubling of a limit: the plan moved along as it moves."""
-    values = []
-    for factor in (1.0 - _MOVE, 1.0 + _MOVE):
+
+    def value(factor: float) -> float:
         limits, caps = ledger.limits.copy(), ledger.caps.copy()
         if row >= 0:
             limits[row] *= factor
         else:
             caps[cap] *= factor
         there = replace(ledger, limits=limits, caps=caps)
-        start = plan
-        if search.fleet.models is not None and plan.shape >= 0:
-            lowest, highest = search.loss_span(there)
-            inside = float(np.clip(plan.loss, lowest[plan.shape], highest[plan.shape]))
-            start = replace(plan, loss=inside)
-        values.append(_moved(search, there, start, menu))
-    if not all(np.isfinite(values)):
+        return _moved(search, there, _inside(search, there, plan), menu)
+
+    return _slope(value)
+
+
+def price_of_range(
+    search: FleetSearch, ledger: Ledger, plan: Plan, menu: IntArray, name: str, limit: float
+) -> float:
+    """The same for the end of a range of training tokens or of tokens per parameter."""
+    fleet = search.fleet
+
+    def value(factor: float) -> float:
+        problem, _ = moved(fleet.problem, Budgets(), name, limit * factor)
+        there = FleetSearch(replace(fleet, problem=problem), search)
+        return _moved(there, ledger, _inside(there, ledger, plan), menu)
+
+    return _slope(value)
+
+
+def _inside(search: FleetSearch, ledger: Ledger, plan: Plan) -> Plan:
+    """The plan with a loss that its shape may be trained to under moved limits."""
+    if search.fleet.models is None or plan.shape < 0:
+        return plan
+    lowest, highest = search.loss_span(ledger)
+    inside = float(np.clip(plan.loss, lowest[plan.shape], highest[plan.shape]))
+    return replace(plan, loss=inside)
+
+
+def _slope(value: Callable[[float], float]) -> float:
+    """Change for each doubling, from a little less and a little more; nan where unknown."""
+    below, here, above = (value(factor) for factor in (1.0 - _MOVE, 1.0, 1.0 + _MOVE))
+    if not all(np.isfinite([below, here, above])):
         return math.nan
-    here = _moved(search, ledger, plan, menu)
-    less = (here - values[0]) / -math.log1p(-_MOVE)
-    more = (values[1] - here) / math.log1p(_MOVE)
+    less = (here - below) / -math.log1p(-_MOVE)
+    more = (above - here) / math.log1p(_MOVE)
     # where other limits take over, only what more of it would bring counts
     slope = 0.5 * (less + more) if more > _KINK * less else more
     return float(max(slope * math.log(2.0), 0.0))

@@ -16,11 +16,12 @@ from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.infeasible import explain, too_large, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
-from ds3opt.optimise.fleet.nearby import beside, price_per_doubling, ranges
+from ds3opt.optimise.fleet.nearby import beside, price_of_range, price_per_doubling, ranges
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE
 from ds3opt.optimise.fleet.plans import FleetSearch, Plan, near_options
 from ds3opt.optimise.fleet.scale import resource_scale
 from ds3opt.optimise.notes import about_tasks, notes_for
+from ds3opt.optimise.prices import Cap, caps_of
 from ds3opt.optimise.solution import (
     BASELINES,
     UNITS,
@@ -33,6 +34,7 @@ from ds3opt.optimise.solution import (
     Status,
     frontier_point,
 )
+from ds3opt.problem import Budgets
 from ds3opt.schema import Scenario
 
 FloatArray = NDArray[np.float64]
@@ -229,8 +231,47 @@ def _limit_uses(
         uses.append(_use(cap.name, limit, min(used, limit), binding, doubling, cap.dimension))
     if fleet.minimised is not None and fleet.problem.target_accuracy is not None:
         uses.insert(0, _target(search, solved, fleet.problem.target_accuracy))
+    uses += _ranges_used(search, solved, outcome, sign, details)
     uses += _required(fleet, ledger, mix, accuracies)
     return tuple(uses)
+
+
+def _ranges_used(
+    search: FleetSearch, solved: _Solved, outcome: FleetOutcome, sign: float, details: bool
+) -> list[LimitUse]:
+    """Ranges of sizes and of training tokens as limits; a size has no price, shapes being whole."""
+    fleet, plan = search.fleet, solved.mix.plan
+    if fleet.models is None or plan.shape < 0 or outcome.training_tokens is None:
+        return []
+    size = float(fleet.models.loss_parameters[plan.shape])
+    ends = {"max_parameters": len(fleet.models) - 1, "min_parameters": 0}
+    uses = []
+    for cap in caps_of(fleet.problem, Budgets(), size, outcome.training_tokens, 0.0, 0.0):
+        if cap.name in ends:
+            if not fleet.models.nested:
+                continue
+            binding, price = plan.shape == ends[cap.name], None
+            uses.append(_range_use(cap, binding, price if binding or not details else 0.0))
+            continue
+        binding = bool(cap.used >= cap.limit * (1.0 - _TIGHT))
+        price = None
+        if details:
+            price = 0.0
+            if binding:
+                found = price_of_range(
+                    search, solved.ledger, plan, solved.menu, cap.name, cap.limit
+                )
+                price = None if math.isnan(found) else sign * found * solved.ledger.scale
+        uses.append(_range_use(cap, binding, price))
+    return uses
+
+
+def _range_use(cap: Cap, binding: bool, price: float | None) -> LimitUse:
+    used = min(cap.used, cap.limit) if cap.kind == "at most" else cap.used
+    single = None if price is None else price / (math.log(2.0) * cap.limit)
+    return LimitUse(
+        cap.name, cap.limit, used, binding, price, cap.unit, cap.kind, shadow_price=single
+    )
 
 
 def _use(
