@@ -211,6 +211,8 @@ def _only_flop(scenario: Scenario) -> ScenarioError:
         path = "hardware"
     elif more:
         path = f"limits.{more[0]}"
+    elif scenario.frontier is not None and scenario.frontier.over not in FLOP_LIMITS:
+        path = "frontier.over"
     elif scenario.model.candidates:
         path = "model.candidates"
     else:
