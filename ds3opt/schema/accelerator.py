@@ -207,7 +207,7 @@ class Accelerator(Section):
     """Of that memory."""
     link_bytes_per_s: BytesPerSecond | None = None
     """To the other accelerators of the server, in one direction."""
-    board_power_watts: Watts | None = None
+    board_power_watts: Annotated[Watts, Field(ge=1e-3)] | None = None
     """The limit that the maker sets, without the host."""
     price_per_hour: Annotated[PriceRange, BeforeValidator(_as_prices)] | None = None
     """USD for an accelerator-hour: one price, or low, typical and high."""

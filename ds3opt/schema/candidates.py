@@ -25,9 +25,9 @@ Name = Annotated[str, Field(min_length=1, max_length=80)]
 class BetaPopulation(Section):
     """Chance of solving a problem in one trace, over problems: Beta, and a part never solved."""
 
-    alpha: Positive
+    alpha: Annotated[Positive, Field(ge=1e-9, le=1e9)]
     """First parameter of the Beta distribution."""
-    beta: Positive
+    beta: Annotated[Positive, Field(ge=1e-9, le=1e9)]
     """Second parameter of the Beta distribution."""
     solvable: PositiveFraction = 1.0
     """Share of problems that can be solved at all."""
@@ -59,7 +59,7 @@ class Outcome(Section):
     """Traces that run side by side for one task."""
     output_tokens: Tokens | None = None
     """Tokens generated for one task, all traces together."""
-    flop: Flop | None = None
+    flop: Annotated[Flop, Field(le=1e30)] | None = None
     """Inference FLOP of one task without judging; tokens follow from two FLOP a parameter."""
     judged: StrictBool = False
     """Whether the class's verifier model reads every trace, and is charged for it."""

@@ -58,7 +58,7 @@ class TrainingHardware(Section):
     calibration says."""
     count: Count | None = None
     """Accelerators at most at a time."""
-    bytes_per_parameter: Positive = 16.0
+    bytes_per_parameter: Annotated[Positive, Field(le=1e6)] = 16.0
     """Weights, gradients and optimiser state, split over all accelerators."""
     price: PriceLevel = "typical"
     """Which price of the accelerator counts."""

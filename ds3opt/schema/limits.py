@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ds3opt.schema.quantities import (
     AcceleratorHours,
@@ -48,15 +50,15 @@ class Limits(Section):
     """Training alone."""
     inference_flop: Flop | None = None
     """Inference alone, over all tasks, verification included."""
-    energy: Joules | None = None
+    energy: Annotated[Joules, Field(ge=1e-6)] | None = None
     """Electricity of the site for training and serving."""
-    cost: Dollars | None = None
+    cost: Annotated[Dollars, Field(gt=0, ge=1e-9)] | None = None
     """Money for training and serving."""
-    carbon: Kilograms | None = None
+    carbon: Annotated[Kilograms, Field(gt=0, ge=1e-9)] | None = None
     """CO2e of the electricity and, where known, of making the accelerators."""
-    accelerator_hours: AcceleratorHours | None = None
+    accelerator_hours: Annotated[AcceleratorHours, Field(ge=1e-9)] | None = None
     """Hours of accelerators for training and serving, idle ones included."""
-    power: Watts | None = None
+    power: Annotated[Watts, Field(ge=1e-9)] | None = None
     """Electric power of the site: while training and, averaged over each period, while serving."""
     training_time: Seconds | None = None
     """Time that training takes."""

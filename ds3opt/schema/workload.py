@@ -104,7 +104,7 @@ class TaskClass(Section):
     """Overrides reasoning.directionality."""
     fatigue: Fraction | None = None
     """Overrides reasoning.fatigue."""
-    value: Annotated[float, BeforeValidator(_worth), Field(ge=0)] = 1.0
+    value: Annotated[float, BeforeValidator(_worth), Field(ge=0, le=1e30)] = 1.0
     """Worth of a solved task, for `objective: value`; in USD for `objective: net_value`."""
     min_accuracy: Fraction = 0.0
     """Accuracy that this class must reach."""
