@@ -87,8 +87,11 @@ class Frontier(Section):
     @field_validator("from_", "to", mode="before")
     @classmethod
     def _parsed(cls, value: Any, info: ValidationInfo) -> float:
-        """The ends are quantities of the limit that varies."""
-        return parse_quantity(value, LIMITS[info.data.get("over", "total_flop")])
+        """The ends are quantities of the limit that varies, within its own bounds."""
+        name = info.data.get("over", "total_flop")
+        found = parse_quantity(value, LIMITS[name])
+        Limits.model_validate({name: found})
+        return found
 
     @model_validator(mode="after")
     def _upright(self) -> Frontier:
