@@ -35,8 +35,6 @@ IntArray = NDArray[np.intp]
 
 PHYSICAL = ("energy", "cost", "carbon", "accelerator_hours")
 """Resources that hardware decides; reported wherever their figures are known."""
-USABLE_MEMORY = 0.9
-"""Share of a training accelerator's memory that states may fill where nothing is calibrated."""
 _JOINT = ("total_flop", "inference_flop", *PHYSICAL)
 _PER_UNIT = {"accelerator_hours": 1.0}
 
@@ -156,8 +154,7 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
     hardware = scenario.hardware
     found = models if models is not None else trainable_models(scenario)
     server = _server(hardware) if hardware is not None and hardware.inference else None
-    usable = float(server.efficiency.usable_memory) if server is not None else USABLE_MEMORY
-    run = training_run(hardware, usable)
+    run = training_run(hardware)
     limits = scenario.limits.given()
     wanted = set(limits) | ({problem.objective} if problem.target_accuracy is not None else set())
     if problem.objective == "net_value":

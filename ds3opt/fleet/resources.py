@@ -65,6 +65,8 @@ class TrainingRun:
     """Usable in one accelerator; inf where nothing is said."""
 
 
+USABLE_MEMORY = 0.9
+"""Share of a training accelerator's memory that states may fill where nothing is calibrated."""
 NO_TRAINING_RUN = TrainingRun(0.0, 0.0, np.inf, 1.0, 1.0, 0.0, np.inf)
 
 
@@ -171,7 +173,7 @@ def _embodied(part: object) -> float:
     return (kilograms or 0.0) / (own.lifetime * own.running_share)
 
 
-def training_run(hardware: Hardware | None, usable_memory: float) -> TrainingRun:
+def training_run(hardware: Hardware | None) -> TrainingRun:
     """What training takes of accelerators.
 
     Raises
@@ -187,6 +189,9 @@ def training_run(hardware: Hardware | None, usable_memory: float) -> TrainingRun
     goodput = part.goodput
     if goodput is None:
         goodput = 0.85 if part.calibration is None else part.calibration.training.goodput
+    usable = USABLE_MEMORY
+    if part.calibration is not None:
+        usable = part.calibration.capacity.usable_memory
     board = part.accelerator.get("board_power_watts")
     watts = 0.0 if board is None else board + hardware.host_power
     memory = part.accelerator.get("memory_bytes")
@@ -197,7 +202,7 @@ def training_run(hardware: Hardware | None, usable_memory: float) -> TrainingRun
         utilisation=utilisation,
         goodput=goodput,
         bytes_per_parameter=part.bytes_per_parameter,
-        memory_bytes=np.inf if memory is None else memory * usable_memory,
+        memory_bytes=np.inf if memory is None else memory * usable,
     )
 
 

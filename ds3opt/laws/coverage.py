@@ -10,6 +10,8 @@ _TERMS = 256
 """Factors of a product that are worked out together."""
 
 
+_FEW = 512.0
+"""Traces up to which the product is taken factor by factor."""
 _FAR = 64.0
 """Argument from which on Stirling's series is exact to the last digits."""
 
@@ -21,6 +23,11 @@ def _raised(a: FloatArray, b: FloatArray, k: FloatArray) -> FloatArray:
     ``r(x + 1) - ln(1 + a / x)``: both arguments are raised until Stirling's series takes over.
     """
     a, b, k = np.broadcast_arrays(a, b, k)
+    if np.all((k == np.floor(k)) & (k <= _FEW)):
+        i = np.arange(_FEW)
+        share = np.where(i < k[..., None], a[..., None] / ((a + b)[..., None] + i), 0.0)
+        # the factors (b + i) / (a + b + i) of the missed chance
+        return np.asarray(-np.sum(np.log1p(-share), axis=-1))
     total = np.zeros(a.shape)
     ends = []
     i = np.arange(_FAR)

@@ -98,7 +98,7 @@ class Ledger:
         for row, limit in zip(fleet.rows, self.limits, strict=True):
             least = float(np.min(row.training))
             if least > 0.0:
-                found.append(limit / least)
+                found.append(float(limit) / least)
         return min(found, default=np.inf)
 
     def accelerators_at_most(self) -> float:
