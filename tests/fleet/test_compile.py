@@ -58,6 +58,11 @@ NIGHT = {
 }  # fmt: skip
 
 
+def close(value: Any, rel: float = 1e-13) -> Any:
+    """Equal to rounding; what a single FLOP takes is far below pytest's absolute tolerance."""
+    return pytest.approx(value, rel=rel, abs=0.0)
+
+
 def read(changes: dict[str, Any] | None = None) -> Scenario:
     """The scenario with values put at dotted paths; None takes one away."""
     data = yaml.safe_load(SCENARIO)
@@ -88,13 +93,13 @@ def serving(**amounts: float) -> list[float]:
 
 def test_a_training_run_by_hand() -> None:
     run = fleet({"hardware.training.count": 64}).run
-    assert run.seconds_per_flop == pytest.approx(SECONDS, rel=1e-15)
-    assert run.watts == pytest.approx(WATTS, rel=1e-15)
+    assert run.seconds_per_flop == close(SECONDS, rel=1e-15)
+    assert run.watts == close(WATTS, rel=1e-15)
     assert (run.count, run.utilisation, run.goodput) == (64.0, 0.4, 0.8)
     # nine tenths of the memory count where no calibration says otherwise
     assert run.memory_bytes == pytest.approx(90e9, rel=1e-15)
     alone = fleet({"hardware.inference": None}).run
-    assert alone.memory_bytes == pytest.approx(90e9, rel=1e-15)
+    assert alone.memory_bytes == close(90e9, rel=1e-15)
 
 
 def test_everything_that_is_known_is_reported() -> None:
@@ -110,35 +115,35 @@ def test_everything_that_is_known_is_reported() -> None:
     }
     assert set(known) == set(wanted)
     for name, (uses, training) in wanted.items():
-        assert known[name].serving == pytest.approx(np.array([uses]), rel=1e-13), name
-        assert known[name].training == pytest.approx([training], rel=1e-13), name
+        assert known[name].serving == close(np.array([uses]), rel=1e-13), name
+        assert known[name].training == close([training], rel=1e-13), name
 
 
 @pytest.mark.parametrize(("price", "rent"), [("low", 0.0005), ("high", 0.002)])
 def test_rent_at_other_prices(price: str, rent: float) -> None:
     cost = fleet({"hardware.inference.price": price}).resources["cost"]
-    assert cost.serving == pytest.approx(np.array([serving(seconds=rent, usd=1)]), rel=1e-13)
+    assert cost.serving == close(np.array([serving(seconds=rent, usd=1)]), rel=1e-13)
     # training is still paid at the typical price
-    assert cost.training == pytest.approx([SECONDS * 0.001], rel=1e-13)
+    assert cost.training == close([SECONDS * 0.001], rel=1e-13)
 
 
 def test_accelerators_that_are_owned_pay_for_their_electricity() -> None:
     changes = {"hardware.training.own": OWN, "hardware.inference.own": OWN}
     cost = fleet(changes).resources["cost"]
     owned = serving(seconds=OWNED_PER_SECOND, joules=1e-7, usd=1)
-    assert cost.serving == pytest.approx(np.array([owned]), rel=1e-13)
+    assert cost.serving == close(np.array([owned]), rel=1e-13)
     training = SECONDS * (OWNED_PER_SECOND + WATTS * 1e-7)
-    assert cost.training == pytest.approx([training], rel=1e-13)
+    assert cost.training == close([training], rel=1e-13)
     carbon = fleet(changes).resources["carbon"]
     made = 100.0 / (365 * 86400 * 0.5)
-    assert carbon.serving == pytest.approx(np.array([serving(joules=1e-7, seconds=made)]))
+    assert carbon.serving == close(np.array([serving(joules=1e-7, seconds=made)]))
 
 
 def test_rent_and_own_side_by_side() -> None:
     cost = fleet({"hardware.training.own": {**OWN, "capital_cost": "63072 USD"}}).resources["cost"]
-    assert cost.serving == pytest.approx(np.array([serving(seconds=0.001, usd=1)]))
+    assert cost.serving == close(np.array([serving(seconds=0.001, usd=1)]))
     training = SECONDS * (2 * OWNED_PER_SECOND + WATTS * 1e-7)
-    assert cost.training == pytest.approx([training], rel=1e-13)
+    assert cost.training == close([training], rel=1e-13)
 
 
 def test_figures_of_electricity_by_period() -> None:
@@ -147,14 +152,14 @@ def test_figures_of_electricity_by_period() -> None:
         "hardware.inference.own": OWN, "limits.cost": 1e6, "limits.carbon": 1e6,
     })  # fmt: skip
     assert found.periods.names == ("day", "night")
-    assert found.periods.part == pytest.approx([0.75, 0.25])
-    assert found.periods.load == pytest.approx([0.9, 0.1])
+    assert found.periods.part == close([0.75, 0.25])
+    assert found.periods.load == close([0.9, 0.1])
     cost, carbon = (next(row for row in found.rows if row.name == n) for n in ("cost", "carbon"))
-    assert cost.serving[:, JOULES] == pytest.approx([1e-7, 1e-8])
-    assert cost.serving[:, ACCELERATOR_SECONDS] == pytest.approx([OWNED_PER_SECOND] * 2)
+    assert cost.serving[:, JOULES] == close([1e-7, 1e-8])
+    assert cost.serving[:, ACCELERATOR_SECONDS] == close([OWNED_PER_SECOND] * 2)
     training = [SECONDS * (OWNED_PER_SECOND + WATTS * price) for price in (1e-7, 1e-8)]
-    assert cost.training == pytest.approx(training, rel=1e-13)
-    assert carbon.serving[:, JOULES] == pytest.approx([1e-7, 1e-8])
+    assert cost.training == close(training, rel=1e-13)
+    assert carbon.serving[:, JOULES] == close([1e-7, 1e-8])
     assert carbon.training[1] < carbon.training[0]
 
 
@@ -176,9 +181,9 @@ def test_limits_by_period() -> None:
         wanted = np.zeros((2, 4))
         # watts over the period, whose seconds are its part of the horizon
         wanted[index, JOULES] = 1.0 / (1e6 * part)
-        assert power.serving == pytest.approx(wanted, rel=1e-14)
+        assert power.serving == close(wanted, rel=1e-14)
         wanted[index] = serving(seconds=1.0 / (1e6 * part))
-        assert count.serving == pytest.approx(wanted, rel=1e-14)
+        assert count.serving == close(wanted, rel=1e-14)
         assert not power.training.any()
         assert not count.training.any()
 
@@ -211,7 +216,7 @@ def test_every_limit_has_its_row_or_cap() -> None:
 def test_time_of_training_is_shared_by_the_accelerators() -> None:
     (cap,) = fleet({"limits.training_time": "1000 s", "hardware.training.count": 8}).caps
     for together in (1.0, 10.0, 100.0):
-        assert cap.taken_per_flop(together) == pytest.approx(SECONDS / together, rel=1e-14)
+        assert cap.taken_per_flop(together) == close(SECONDS / together, rel=1e-14)
     # less than one trains nothing
     assert cap.taken_per_flop(0.0) == math.inf
 
@@ -222,9 +227,9 @@ def test_time_of_training_is_shared_by_the_accelerators() -> None:
 def test_tasks_are_split_by_period_and_keep_their_weight() -> None:
     found = fleet({"hardware.electricity.periods": [DAY, NIGHT]})
     tasks, period = found.tasks, found.task_period
-    assert math.fsum(tasks.weight) == pytest.approx(1.0, abs=1e-15)
+    assert math.fsum(tasks.weight) == close(1.0)
     by_class = np.bincount(tasks.group, tasks.weight)
-    assert by_class == pytest.approx([0.75, 0.25], abs=1e-15)
+    assert by_class == close([0.75, 0.25])
     # of a, two fifths can wait; each of its two difficulties has half
     amounts = {
         (int(g), int(p), float(d)): float(w)
@@ -237,7 +242,7 @@ def test_tasks_are_split_by_period_and_keep_their_weight() -> None:
             (0, 0, difficulty): 0.375 * 0.6 * 0.9,
             (0, 1, difficulty): 0.375 * 0.6 * 0.1,
         }
-    assert amounts == pytest.approx(wanted, rel=1e-14)
+    assert amounts == close(wanted, rel=1e-14)
     # what belongs to a task goes with it
     assert (tasks.skills == np.where(tasks.group == 0, 3, 2)).all()
     assert (tasks.value == np.where(tasks.group == 0, 2, 1)).all() or (tasks.value == 1).all()
@@ -246,17 +251,17 @@ def test_tasks_are_split_by_period_and_keep_their_weight() -> None:
 def test_without_shares_of_load_tasks_arrive_evenly() -> None:
     periods = [{k: v for k, v in p.items() if k != "load_share"} for p in (DAY, NIGHT)]
     found = fleet({"hardware.electricity.periods": periods})
-    assert found.periods.load == pytest.approx([0.75, 0.25])
+    assert found.periods.load == close([0.75, 0.25])
     now = found.task_period >= 0
     by_period = np.bincount(found.task_period[now], found.tasks.weight[now])
-    assert by_period[0] == pytest.approx(3 * by_period[1])
+    assert by_period[0] == close(3 * by_period[1])
 
 
 def test_a_part_of_the_day_without_load_has_no_tasks() -> None:
     periods = [{**DAY, "load_share": 1}, {**NIGHT, "load_share": 0}]
     found = fleet({"hardware.electricity.periods": periods})
     assert set(found.task_period.tolist()) == {-1, 0}
-    assert math.fsum(found.tasks.weight) == pytest.approx(1.0, abs=1e-15)
+    assert math.fsum(found.tasks.weight) == close(1.0)
 
 
 def test_one_period_splits_nothing() -> None:
@@ -289,9 +294,9 @@ def test_accuracy_counts_tasks_and_value_their_worth() -> None:
 def test_net_value_subtracts_cost() -> None:
     found = fleet({"objective": "net_value", "limits": {}})
     assert sorted(found.worth.tolist()) == [1e6, 2e6, 2e6]
-    assert found.scale == pytest.approx(1e6 * (0.75 * 2 + 0.25))
-    assert found.objective_serving == pytest.approx(found.resources["cost"].serving)
-    assert found.objective_training == pytest.approx(found.resources["cost"].training)
+    assert found.scale == close(1e6 * (0.75 * 2 + 0.25))
+    assert found.objective_serving == close(found.resources["cost"].serving)
+    assert found.objective_training == close(found.resources["cost"].training)
 
 
 @pytest.mark.parametrize("name", ["energy", "cost", "carbon", "accelerator_hours", "total_flop"])

@@ -157,10 +157,10 @@ def test_use_and_latency_by_hand(
     for tokens, check in ((120.0, 0.0), (1.0, 3e13)):
         found = used(server, SHAPE, one, np.array([tokens]), accelerators, many, check)
         held, joules = hand.used(tokens, sequences, check)
-        assert found.accelerator_seconds == pytest.approx([held], rel=1e-12)
-        assert found.joules == pytest.approx([joules], rel=1e-12)
+        assert found.accelerator_seconds == pytest.approx([held], rel=1e-12, abs=0.0)
+        assert found.joules == pytest.approx([joules], rel=1e-12, abs=0.0)
     found_latency = latency_seconds(server, SHAPE, one, accelerators, many)
-    assert found_latency == pytest.approx([hand.latency(sequences)], rel=1e-12)
+    assert found_latency == pytest.approx([hand.latency(sequences)], rel=1e-12, abs=0.0)
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
@@ -263,7 +263,7 @@ def test_the_least_latency_is_that_of_the_best_replica(one: Requests, server: Se
         most = min(math.floor(hand.fit()), 64)
         tried += [hand.latency(b) for b in range(1, most + 1)]
     (least,) = least_latency_seconds(server, SHAPE, one)
-    assert least == pytest.approx(min(tried), rel=1e-12)
+    assert least == pytest.approx(min(tried), rel=1e-12, abs=0.0)
 
 
 def test_requests_beside_each_other_are_served_as_alone() -> None:
@@ -306,5 +306,5 @@ def test_an_ideal_server_is_the_roofline() -> None:
     one = requests(prompt=0.0)
     found = used(ideal, SHAPE, one, np.array([100.0]), 1, np.ones(1))
     seconds = 100 * (2e9 + 50 * 8000) / 1e12
-    assert found.accelerator_seconds == pytest.approx([seconds], rel=1e-14)
-    assert found.joules == pytest.approx([400 * seconds], rel=1e-14)
+    assert found.accelerator_seconds == pytest.approx([seconds], rel=1e-14, abs=0.0)
+    assert found.joules == pytest.approx([400 * seconds], rel=1e-14, abs=0.0)
