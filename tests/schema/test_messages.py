@@ -170,7 +170,7 @@ REFUSALS = [
         {"minimise": "total_flop", "accuracy": 0.5, "loss": 2},
         "either accuracy or loss",
     ),
-    ("objective", {"minimise": "total_flop", "accuracy": 0}, "greater than or equal to 1e-06"),
+    ("objective", {"minimise": "total_flop", "accuracy": 0}, "greater_than_equal"),
     ("objective", {"minimise": "total_flop", "accuracy": 1.01}, "less than or equal to 1"),
     ("objective", {"minimise": "loss"}, "takes workload.served_tokens, no mix"),
     ("frontier", {"from": 1e21, "to": 1e20}, "the range is upside down: from 1e+21 to 1e+20"),
