@@ -44,6 +44,9 @@ _UNKNOWN = 1e3
 """Parts of the scale below which a bound on what is minimised is as good as none."""
 _WINDOW = 0.02
 """Net worth per task, of the scale, within which options may come to be chosen."""
+_SMALL = 800
+"""Options of a cell up to which its prices are found from all of them."""
+_ROUNDS = 4
 _MARGIN = 0.1
 """How far below the best plan, in worth over its scale, a bound need not be pushed."""
 _COLUMNS = ("low", "high", "loss_low", "loss_high", "price", "upper", "age", "depth")
@@ -289,28 +292,11 @@ class Branch:
         if worst.size == 0:
             return cells, cells.take(worst), []
         chosen = cells.take(worst)
-        offers, extra = self._near_offers(chosen)
-        # prices that grew where nothing was feasible are no place to begin from
-        grown = np.max(chosen.price, axis=1, initial=0.0) > _GROWN
+        offers, which, extra = self._all_offers(chosen)
         hopeless = best.value - _MARGIN
         if not np.isfinite(hopeless):
             hopeless = -_MARGIN if np.isfinite(self.ledger.least_worth()) else -_UNKNOWN
-        price = np.empty_like(chosen.price)
-        for part, coarsest in ((np.flatnonzero(~grown), 3e-3), (np.flatnonzero(grown), np.inf)):
-            if part.size:
-                start = (
-                    np.maximum(chosen.price[part], 1e-4)
-                    if coarsest < 1.0
-                    else (np.full((part.size, price.shape[1]), FIRST_PRICE))
-                )
-                price[part], _, _ = good_prices(
-                    offers.in_cells(part),
-                    start,
-                    coarsest=coarsest,
-                    # prices no better than the gap would keep it open
-                    finest=float(np.clip(0.3 * gap, 1e-5, 3e-4)),
-                    hopeless=hopeless,
-                )
+        price = self._prices(offers, which, chosen.price, gap, hopeless)
         # all options again, for these prices may want what the old ones ruled out
         fresh = self._examined(self._restarted(chosen, price))
         alone = np.flatnonzero(chosen.low == chosen.high)
@@ -323,23 +309,56 @@ class Branch:
         later = np.setdiff1d(asked, worst)
         return Cells.joined([cells.take(ready), fresh]), cells.take(later), plans
 
-    def _near_offers(self, cells: Cells) -> tuple[Offers, FloatArray]:
-        """The options that prices are found from, at the cheaper end of each cell.
-
-        They are a thin menu and all that come close to the best at the prices so far: with the
-        thin menu alone prices would swing between those that suit one option and its neighbour.
-        """
+    def _all_offers(self, cells: Cells) -> tuple[Offers, IntArray, FloatArray]:
+        """All options as offers, at the cheaper end of each cell."""
         spent = self._least_flop(cells)
         count, menu = len(cells), self.search.every
         option, cell = np.tile(menu, count), np.repeat(np.arange(count), menu.size)
-        offers, which, extra = self.search.offers_at(
+        return self.search.offers_at(
             self.ledger, cells.low, cells.high, cells.loss_high, spent, option, cell
         )
-        net = net_worth(offers, cells.price)
+
+    def _prices(
+        self, offers: Offers, which: IntArray, start: FloatArray, gap: float, hopeless: float
+    ) -> FloatArray:
+        """Good prices for all offers, found from few of them.
+
+        These are a thin menu and what comes close to the best at the prices so far; what comes
+        close at the prices found joins them, until nothing does. Offers only ever join: else
+        prices would swing between those that suit one option and those that suit its neighbour.
+        """
+        # prices that grew where nothing was feasible are no place to begin from
+        grown = np.max(start, axis=1, initial=0.0) > _GROWN
+        price = np.where(grown[:, None], FIRST_PRICE, np.maximum(start, 1e-4))
+        if offers.owner.size <= _SMALL * offers.cells:
+            kept = np.ones(which.size, bool)
+        else:
+            kept = (which < 0) | self.options.coarse[which] | self._near(offers, price)
+        for round_ in range(_ROUNDS):
+            few = offers.take(np.flatnonzero(kept))
+            for part in (np.flatnonzero(~grown), np.flatnonzero(grown)):
+                if part.size:
+                    cold = round_ == 0 and bool(grown[part[0]])
+                    price[part], _, _ = good_prices(
+                        few.in_cells(part),
+                        np.maximum(price[part], 1e-4),
+                        coarsest=np.inf if cold else 3e-3,
+                        # prices no better than the gap would keep it open
+                        finest=float(np.clip(0.3 * gap, 1e-5, 3e-4)),
+                        hopeless=hopeless,
+                    )
+            joining = self._near(offers, price) & ~kept
+            if not np.any(joining):
+                break
+            kept |= joining
+        return price
+
+    def _near(self, offers: Offers, price: FloatArray) -> NDArray[np.bool_]:
+        """Which offers come close to the best of their task at prices, (offer,)."""
+        net = net_worth(offers, price)
         best = best_net(offers, net).ravel()[offers.owner]
-        near = net >= best - _WINDOW * offers.weight[offers.owner % offers.tasks]
-        thin = (which < 0) | self.options.coarse[which]
-        return offers.take(np.flatnonzero(near | thin)), extra
+        window = _WINDOW * offers.weight[offers.owner % offers.tasks]
+        return np.asarray(net >= best - window)
 
     def _stuck(self, cells: Cells, goal: float) -> IntArray:
         """Cells that stay above a goal however narrow they become, at their prices."""
