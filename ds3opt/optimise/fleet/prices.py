@@ -128,8 +128,10 @@ def good_prices(
     """
     price = np.clip(start, 1e-9, _HIGHEST)
     active = np.flatnonzero(np.any(price > _IDLE, axis=0))
-    if 0 < active.size < price.shape[1]:
-        # limits that were nearly free stay so, unless the mix says otherwise
+    required = bool(np.any(offers.room < 0.0))
+    if 0 < active.size < price.shape[1] and not required:
+        # limits that were nearly free stay so, unless the mix says otherwise; where something is
+        # required, a mix that happens to keep them says little
         found = good_prices(
             offers.under(active),
             price[:, active],
