@@ -50,11 +50,20 @@ class Row:
     key: str = ""
     """The scenario key that sets it."""
     dimension: str = "flop"
+    shared: bool = False
+    """Whether training is spread over the accelerators that train at a time."""
+
+    def training_charges(self, accelerators: float) -> FloatArray:
+        """What a training FLOP takes of the limit, (period,), with so many at a time.
+
+        Of no meaning below one accelerator: then nothing is trained.
+        """
+        return self.training / max(accelerators, 1.0) if self.shared else self.training
 
 
 @dataclass(frozen=True)
 class Cap:
-    """One limit on training alone."""
+    """One limit on training alone, wherever it is placed."""
 
     name: str
     limit: float
@@ -189,7 +198,7 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         ),
         server=server,
         run=run,
-        rows=_rows(scenario, limits, known, periods),
+        rows=_rows(scenario, limits, known, run, periods),
         caps=_caps(limits, run, periods),
         resources=known,
         objective_serving=serving,
@@ -401,6 +410,7 @@ def _rows(
     scenario: Scenario,
     limits: dict[str, float],
     known: dict[str, Resource],
+    run: TrainingRun,
     periods: Periods,
 ) -> tuple[Row, ...]:
     rows = [
@@ -445,6 +455,19 @@ def _rows(
                     "power",
                 )
             )
+        if _by_part_of_day(limits, run, periods):
+            # a run of so many days has only its part of each of them in a period
+            rows.append(
+                Row(
+                    f"training_time{label}",
+                    limits["training_time"],
+                    np.zeros((len(periods), USES)),
+                    here * (run.seconds_per_flop / periods.part[index]),
+                    "limits.training_time",
+                    "time",
+                    shared=True,
+                )
+            )
     return tuple(rows)
 
 
@@ -454,12 +477,18 @@ def _only(use: str, amount: FloatArray) -> FloatArray:
     return table
 
 
+def _by_part_of_day(limits: dict[str, float], run: TrainingRun, periods: Periods) -> bool:
+    """Whether the time of training is limited, and training placed in parts of the day."""
+    return "training_time" in limits and run.seconds_per_flop > 0.0 and len(periods) > 1
+
+
 def _caps(limits: dict[str, float], run: TrainingRun, periods: Periods) -> tuple[Cap, ...]:
     """Limits on training alone, each as training FLOP."""
     caps = []
     if "training_flop" in limits:
         caps.append(Cap("training_flop", limits["training_flop"], 1.0))
-    if run.seconds_per_flop > 0.0 and "training_time" in limits:
+    timed = run.seconds_per_flop > 0.0 and "training_time" in limits
+    if timed and not _by_part_of_day(limits, run, periods):
         caps.append(
             Cap("training_time", limits["training_time"], run.seconds_per_flop, "time", shared=True)
         )

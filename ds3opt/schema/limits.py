@@ -61,7 +61,7 @@ class Limits(Section):
     power: Annotated[Watts, Field(ge=1e-9)] | None = None
     """Electric power of the site: while training and, averaged over each period, while serving."""
     training_time: Seconds | None = None
-    """Time that training takes."""
+    """Time that training takes; in parts of the day, the days that its part of each needs."""
 
     def given(self) -> dict[str, float]:
         """The limits that are set, in base units."""

@@ -221,6 +221,22 @@ def test_time_of_training_is_shared_by_the_accelerators() -> None:
     assert cap.taken_per_flop(0.0) == math.inf
 
 
+def test_time_of_training_is_limited_in_every_part_of_the_day() -> None:
+    found = fleet({
+        "limits.training_time": "1000 s", "hardware.training.count": 8,
+        "hardware.electricity.periods": [
+            {"name": "noon", "duration": "6 h"}, {"name": "rest", "duration": "18 h"},
+        ],
+    })  # fmt: skip
+    rows = [row for row in found.rows if row.key == "limits.training_time"]
+    assert [row.name for row in rows] == ["training_time (noon)", "training_time (rest)"]
+    assert found.caps == ()
+    for row, part, place in zip(rows, (0.25, 0.75), ([1, 0], [0, 1]), strict=True):
+        expected = SECONDS / 8.0 / part * np.array(place)
+        np.testing.assert_allclose(row.training_charges(8.0), expected, rtol=1e-14)
+        assert not row.serving.any()
+
+
 # ------------------------------------------------------------------------------- tasks
 
 

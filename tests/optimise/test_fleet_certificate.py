@@ -190,6 +190,31 @@ def test_periods_with_a_fleet_that_is_too_small_by_day(deferrable: float, oracle
     contest(data, oracle, shapes=4, side=4, rounds=2)
 
 
+def test_training_placed_in_parts_of_the_day_takes_the_days_it_needs(oracle: Oracle) -> None:
+    """Nights alone are cheap, and too few within the time: some of the run pays the day's price."""
+    data = plain()
+    data["hardware"]["electricity"]["periods"] = [
+        {"name": "day", "duration": "18 h", "price": "0.40 USD/kWh"},
+        {"name": "night", "duration": "6 h", "price": "0.02 USD/kWh"},
+    ]
+    data["hardware"]["training"]["own"] = {"capital_cost": 30_000.0}
+    data["limits"] = {"cost": 500.0, "training_time": "2 h"}
+    solution = contest(data, oracle, shapes=6, side=6)
+    plan = solution.training_plan
+    assert plan is not None
+    assert plan.seconds is not None
+    placed = [period.share_of_training for period in solution.periods]
+    busy = plan.accelerator_hours * 3600.0 / plan.accelerators
+    elapsed = max(placed[0] / 0.75, placed[1] / 0.25) * busy
+    assert plan.seconds == pytest.approx(elapsed, rel=1e-9)
+    assert plan.seconds <= 7200.0 * (1.0 + 1e-9)
+    assert busy < plan.seconds
+    assert placed[0] > 0.0
+    assert placed[1] > 0.25
+    rows = {use.name: use for use in solution.limits}
+    assert rows["training_time (night)"].binding
+
+
 @pytest.mark.parametrize("sharing", ["none", "memory_and_reads"])
 def test_latency_that_only_some_replicas_and_batches_keep(sharing: str, oracle: Oracle) -> None:
     data = plain()

@@ -714,6 +714,24 @@ class Bench:
         each = 0.0 if board is None else board + hardware.host_power
         return each * hardware.power_usage_effectiveness
 
+    def trainers(self) -> float:
+        """The most accelerators that may train at a time."""
+        limits, hardware = self.scenario.limits, self.scenario.hardware
+        most = hardware.training.count or math.inf
+        if limits.power is not None:
+            most = min(most, math.floor(limits.power / self.training_watts() * (1 + 1e-12)))
+        return most
+
+    def training_takes(self, name: str, limit: float, period: int | None, where: int) -> float:
+        """Part of a row that a training FLOP placed in a period takes."""
+        if period is None:
+            return self.trained(name, where) / limit
+        if name != "training_time" or period != where or self.trainers() < 1:
+            return 0.0
+        # a run lasts so many days that the part of each day that it is given is enough
+        day_part = self.periods()[where][1]
+        return self.training_seconds() / self.trainers() / day_part / limit
+
     def may_train(self, shape: Shape, flop: float) -> bool:
         """Whether limits on training alone are kept."""
         limits = self.scenario.limits
@@ -722,20 +740,16 @@ class Bench:
         hardware = self.scenario.hardware
         if hardware is None or hardware.training is None:
             return True
-        part, most = hardware.training, hardware.training.count or math.inf
-        if limits.power is not None:
-            most = min(most, math.floor(limits.power / self.training_watts() * (1 + 1e-12)))
-        usable = 0.9
-        if hardware.inference is not None:
-            usable = hardware.inference.calibration.capacity.usable_memory
+        part, most = hardware.training, self.trainers()
+        usable = part.calibration.capacity.usable_memory
         if part.accelerator.memory_bytes is not None:
             need = part.bytes_per_parameter * shape.total / (part.accelerator.memory_bytes * usable)
             if max(1, math.ceil(need)) > most:
                 return False
-        if limits.training_time is None:
-            return True
         if most < 1:
             return False
+        if limits.training_time is None:
+            return True
         return flop * self.training_seconds() / most <= limits.training_time * (1 + 1e-9)
 
     def token_range(self, shape: Shape) -> tuple[float, float] | None:
@@ -786,6 +800,9 @@ class Bench:
                 found.append(("held", count, index))
             if limits.power is not None:
                 found.append(("power", limits.power, index))
+            trains = hardware is not None and hardware.training is not None
+            if limits.training_time is not None and trains and len(self.periods()) > 1:
+                found.append(("training_time", limits.training_time, index))
         return found
 
     def arrivals(self, index: int) -> list[tuple[float, list[int]]]:
@@ -805,7 +822,7 @@ class Bench:
         if period is None:
             rates = self.served(name, where)
             return sum(r * u for r, u in zip(rates, use, strict=True))
-        if period != where:
+        if period != where or name == "training_time":
             return 0.0
         span = self.scenario.workload.horizon * self.periods()[period][1]
         return (use[1] if name == "held" else use[2]) / span
@@ -855,8 +872,7 @@ class Bench:
         if target is not None:
             right.append(-target.accuracy)
         for p in range(len(periods)):  # training in each period
-            column = [flop * self.trained(n, p) / limit if q is None else 0.0
-                      for n, limit, q in rows]  # fmt: skip
+            column = [flop * self.training_takes(n, limit, q, p) for n, limit, q in rows]
             column += [0.0] * (len(right) - len(rows))
             name = target.minimise if target is not None else "cost"
             counts = target is not None or objective == "net_value"
@@ -982,8 +998,7 @@ class Bench:
         placed = [1.0] if len(periods) == 1 else [p.share_of_training for p in solution.periods]
         for p, part in enumerate(placed):
             for r, (n, limit, q) in enumerate(rows):
-                if q is None:
-                    used[r] += part * flop * self.trained(n, p) / limit
+                used[r] += part * flop * self.training_takes(n, limit, q, p)
             spent += part * flop * self.trained(name, p)
         if isinstance(objective, str):
             value = float(success.sum())

@@ -69,7 +69,7 @@ def outcome_of(search: FleetSearch, ledger: Ledger, mix: FleetMix) -> FleetOutco
         inference_flop=inference,
         rows=rows,
         resources=_resources(fleet, uses, period, spent, mix.placed),
-        training_plan=_training_plan(search, ledger, spent),
+        training_plan=_training_plan(search, ledger, spent, mix.placed),
         periods=_periods(fleet, mix, uses, period),
     )
 
@@ -239,7 +239,7 @@ def _resources(
 
 
 def _training_plan(
-    search: FleetSearch, ledger: Ledger, training_flop: float
+    search: FleetSearch, ledger: Ledger, training_flop: float, placed: FloatArray
 ) -> TrainingPlan | None:
     run = search.fleet.run
     if run.seconds_per_flop <= 0.0 or training_flop <= 0.0:
@@ -247,9 +247,11 @@ def _training_plan(
     seconds = training_flop * run.seconds_per_flop
     count = ledger.accelerators_at_most()
     limited = np.isfinite(count)
+    # a run that waits for its part of the day lasts as many days as the fullest part takes
+    waiting = float(np.max(placed / search.fleet.periods.part))
     return TrainingPlan(
         accelerators=count if limited else None,
-        seconds=seconds / count if limited else None,
+        seconds=waiting * seconds / count if limited else None,
         accelerator_hours=seconds / 3600.0,
         power_watts=count * run.watts if limited and run.watts > 0.0 else None,
         utilisation=run.utilisation,

@@ -90,15 +90,22 @@ class Ledger:
         """The most training FLOP that any limit lets be."""
         fleet = self.fleet
         together = self.accelerators_at_most()
+        if together < 1.0:
+            return 0.0
         taken = [cap.taken_per_flop(together) for cap in fleet.caps]
         found = [
             float(limit) / each if each > 0.0 else np.inf
             for each, limit in zip(taken, self.caps, strict=True)
         ]
+        timed = []
         for row, limit in zip(fleet.rows, self.limits, strict=True):
-            least = float(np.min(row.training))
-            if least > 0.0:
-                found.append(float(limit) / least)
+            each = row.training_charges(together)
+            if row.shared:
+                timed.append(float(limit) / float(np.max(each)))
+            elif np.min(each) > 0.0:
+                found.append(float(limit) / float(np.min(each)))
+        # each period takes its part of a run at the same time as the others
+        found += [sum(timed)] if timed else []
         return min(found, default=np.inf)
 
     def accelerators_at_most(self) -> float:
@@ -114,7 +121,8 @@ class Ledger:
         """For each training FLOP: part of each limit, (row, period), and objective, (period,)."""
         fleet = self.fleet
         shape = (self.rows, len(fleet.periods))
-        rows = np.array([row.training for row in fleet.rows]).reshape(shape)
+        together = self.accelerators_at_most()
+        rows = np.array([row.training_charges(together) for row in fleet.rows]).reshape(shape)
         return rows / self.limits[:, None], fleet.objective_training / self.scale
 
     def room_before_training(self, cells: int) -> FloatArray:
