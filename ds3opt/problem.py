@@ -127,6 +127,8 @@ class Problem:
     capability_slope: float
     capability_scale: float
     capability_offset: float
+    capability_loss: tuple[float, float] | None
+    """Lowest and highest loss that the capability was fitted on, where it says so."""
     shared_budget: bool
     token_budget: tuple[float, float]
     charge_budget: bool
@@ -170,6 +172,7 @@ def compile_problem(scenario: Scenario) -> Problem:
         capability_slope=capability.slope,
         capability_scale=capability.scale,
         capability_offset=capability.offset,
+        capability_loss=capability.fitted_loss,
         shared_budget=reasoning.budgets == "shared",
         token_budget=(
             (budget.min if budget and budget.min else 0.0),
@@ -196,15 +199,8 @@ def compile_problem(scenario: Scenario) -> Problem:
 def _law(model: Model) -> tuple[LossLaw, str]:
     chosen = model.loss_law
     if isinstance(chosen, LossCoefficients):
-        law = LossLaw(
-            irreducible=chosen.irreducible,
-            parameter_coefficient=chosen.parameter_coefficient,
-            data_coefficient=chosen.data_coefficient,
-            parameter_exponent=chosen.parameter_exponent,
-            data_exponent=chosen.data_exponent,
-            name="given in the scenario",
-        )
-        return law, "given in the scenario"
+        law = chosen.law()
+        return law, law.name
     return LOSS_LAWS[chosen], chosen
 
 

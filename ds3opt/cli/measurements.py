@@ -16,7 +16,7 @@ from ds3opt.errors import Problem, ScenarioError, UsageError
 if TYPE_CHECKING:
     from ds3opt.fit.serving import ServingRuns
     from ds3opt.fit.training import TrainingRuns
-    from ds3opt.io.measured_csv import Record
+    from ds3opt.io.csv_records import Record
     from ds3opt.laws._types import FloatArray
     from ds3opt.laws.roofline import Device, Efficiency, ModelShape
     from ds3opt.schema.accelerator import Accelerator

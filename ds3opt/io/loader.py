@@ -84,10 +84,7 @@ def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario
     ------
     ScenarioError : every problem at once.
     """
-    data = source.data
-    named = isinstance(data.get("hardware"), dict) or isinstance(data.get("model"), dict)
-    if named:
-        data = with_references(source, folders)
+    data = with_references(source, folders)
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import math
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ds3opt.errors import Location, Problem, UsageError
-from ds3opt.units import UnitError, parse_quantity
+from ds3opt.io.csv_records import Record, read_records
 
 SERVING = ("model", "gpu", "num_gpus", "prec", "avg_batch", "avg_out")
 """Columns of a serving row, beside one of `SERVING_MEASURED`."""
@@ -20,75 +14,8 @@ MAY_BE_EMPTY = frozenset({"avg_batch"})
 SERVING_MEASURED = ("med_itl_ms", "tok_s", "J_per_tok")
 TRAINING = ("gpu", "precision", "params", "seq_len", "MFU")
 """Columns that a training row needs."""
-_LINE_END = re.compile("\r\n|\r|\n")
 MOST_PROBLEMS = 20
 """Problems told of one file."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row: its cells by column, its place."""
-
-    cells: dict[str, str]
-    source: str
-    line: int
-    text: str
-    """The row as it is written."""
-    order: tuple[str, ...]
-    """Columns in the order of the file."""
-
-    def filled(self, column: str) -> bool:
-        """Whether a cell holds anything."""
-        return bool(self.cells.get(column, "").strip())
-
-    def word(self, column: str) -> str:
-        """A cell's text; Problem, as a UsageError, where it is empty."""
-        if not self.filled(column):
-            raise UsageError(self.problem(column, "is empty"))
-        return self.cells[column].strip()
-
-    def number(self, column: str, *, least: float = 0.0, most: float = 1e15) -> float:
-        """A cell's number above `least` and up to `most`; NaN where it is empty.
-
-        Raises
-        ------
-        UsageError : with the place of the cell.
-        """
-        if not self.filled(column):
-            return math.nan
-        text = self.cells[column].strip()
-        try:
-            value = parse_quantity(text, "dimensionless")
-        except UnitError as error:
-            raise UsageError(self.problem(column, error.message)) from None
-        if not least < value <= most:
-            message = f"must be above {least:g} and at most {most:g}, not {text[:40]}"
-            raise UsageError(self.problem(column, message))
-        return value
-
-    def required(self, column: str, **bounds: float) -> float:
-        """A number that must not be missing."""
-        self.word(column)
-        return self.number(column, **bounds)
-
-    def problem(self, column: str, message: str, hint: str = "") -> Problem:
-        """Something wrong with a cell, at its place."""
-        place = Location(self.source, self.line, self._start(column), self.text)
-        return Problem(message, path=column, hint=hint, location=place)
-
-    def _start(self, column: str) -> int:
-        """Where a cell begins in its line, counted from 1."""
-        if column not in self.order:
-            return 1
-        begin, quoted, cell = 1, False, 0
-        for position, character in enumerate(self.text, start=2):
-            if cell == self.order.index(column):
-                break
-            if character == '"':
-                quoted = not quoted
-            elif character == "," and not quoted:
-                cell, begin = cell + 1, position
-        return begin
 
 
 def read_measurements(text: str, source: str) -> tuple[list[Record], list[Record]]:
@@ -100,18 +27,8 @@ def read_measurements(text: str, source: str) -> tuple[list[Record], list[Record
     ------
     UsageError : no CSV, no rows, or columns missing; with places.
     """
-    lines = _LINE_END.split(text)
-    rows = _rows(text, source)
-    header = next(rows, None)
-    if header is None:
-        raise UsageError(Problem("the file is empty", location=Location(source)))
-    columns = tuple(name.strip() for name in header[1])
-    _check_header(columns, Location(source, header[0], 1, lines[header[0] - 1]))
-    records = [
-        _record(columns, cells, source, line, lines[line - 1])
-        for line, cells in rows
-        if any(cell.strip() for cell in cells)
-    ]
+    header, records = read_records(text, source)
+    _check_header(header.columns, header.place)
     if not records:
         raise UsageError(Problem("there is a header but no row", location=Location(source)))
     training = [one for one in records if one.filled("MFU")]
@@ -133,34 +50,7 @@ def read_measurements(text: str, source: str) -> tuple[list[Record], list[Record
     return serving, training
 
 
-def _rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row and the line it begins in."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    begin = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield begin, cells
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        place = Location(source, reader.line_num or 1, 1)
-        raise UsageError(Problem(f"not CSV: {error}", location=place)) from None
-
-
-def _record(
-    columns: tuple[str, ...], cells: Sequence[str], source: str, line: int, text: str
-) -> Record:
-    found = Record(dict(zip(columns, cells, strict=False)), source, line, text, columns)
-    if len(cells) != len(columns):
-        message = f"{len(cells)} cells under a header of {len(columns)}"
-        raise UsageError(Problem(message, location=Location(source, line, 1, text)))
-    return found
-
-
 def _check_header(columns: tuple[str, ...], place: Location) -> None:
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    if twice:
-        raise UsageError(Problem(f"column {twice[0]} stands twice", location=place))
     lacking = {
         kind: [name for name in names if name not in columns]
         for kind, names in (("serving", SERVING), ("training", TRAINING))

@@ -1,4 +1,4 @@
-"""What a scenario names and other files describe: accelerators, calibrations, shapes, counts."""
+"""What a scenario names and other files describe: accelerators, shapes, counts, fitted laws."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
 from ds3opt.io.files import read_text
+from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
 from ds3opt.io.model_shapes import resolve_shape
 from ds3opt.io.yaml_source import YamlSource
 from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
@@ -54,6 +55,14 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
                 "calibration", part["accelerator"].get("calibration", DEFAULT_CALIBRATION)
             )
             put((*path, "calibration"), lambda value: _calibration(value, folders))
+    put(("model", "loss_law"), lambda value: resolve_loss_law(value, folders))
+    put(("model", "capability"), lambda value: resolve_capability(value, folders))
+    mix = _at(data, ("workload", "mix"))
+    for index in range(len(mix) if isinstance(mix, list) else 0):
+        put(
+            ("workload", "mix", index, "difficulty"),
+            lambda value: resolve_difficulty(value, folders),
+        )
     shapes = _at(data, ("model", "shape", "list"))
     for index in range(len(shapes) if isinstance(shapes, list) else 0):
         put(("model", "shape", "list", index), lambda value: resolve_shape(value, folders))

@@ -25,6 +25,7 @@ def notes_for(
 ) -> tuple[Note, ...]:
     """Warnings about an answer, the same words wherever they are shown."""
     notes = _extrapolations(problem, parameters, training_tokens)
+    notes += _beyond_capability(problem, parameters, training_tokens)
     if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
     notes += about_tasks(problem, rows)
@@ -57,6 +58,27 @@ def _extrapolations(problem: Problem, parameters: float, tokens: float) -> list[
             )
         )
     return notes
+
+
+def _beyond_capability(problem: Problem, parameters: float, tokens: float) -> list[Note]:
+    """A loss that the sigmoid was not fitted on."""
+    span = problem.capability_loss
+    if span is None or problem.tasks is None:
+        return []
+    space = problem.space
+    reached = float(space.law.loss(parameters, tokens, space.unique_tokens))
+    low, high = span
+    slack = 1e-9 * max(abs(low), abs(high))
+    if low - slack <= reached <= high + slack:
+        return []
+    return [
+        Note(
+            "extrapolation",
+            "model.capability",
+            f"loss: {format_quantity(reached, 'loss')} is outside the range that the capability "
+            f"was fitted on, {format_quantity(low, 'loss')} to {format_quantity(high, 'loss')}",
+        )
+    ]
 
 
 def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note]:

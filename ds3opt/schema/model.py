@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
-from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
+from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS, LossLaw
 from ds3opt.schema.candidates import Candidate
+from ds3opt.schema.fitted import FittedSpan, JointDraws, RepetitionDecay
 from ds3opt.schema.model_shape import ModelShapeSpec
 from ds3opt.schema.quantities import (
     NonNegative,
+    Number,
     Parameters,
     Positive,
     PositiveFraction,
@@ -30,6 +32,10 @@ class Capability(Section):
     """Height of the sigmoid."""
     offset: NonNegative = 0.0
     """Success of a step by chance."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the sigmoid is from; a file of `ds3opt fit accuracy` gives it."""
+    fitted_loss: tuple[Number, Number] | None = None
+    """Lowest and highest loss that the sigmoid was fitted on; beyond them answers say so."""
 
     @model_validator(mode="after")
     def _probability(self) -> Capability:
@@ -51,6 +57,31 @@ class LossCoefficients(Section):
     """alpha."""
     data_exponent: Positive
     """beta."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """What reports call the law."""
+    source: Annotated[str, Field(max_length=2000)] = ""
+    """Where the constants are from."""
+    repetition: RepetitionDecay | None = None
+    """What repeated tokens are worth; left out: as much as fresh ones."""
+    fitted_range: FittedSpan | None = None
+    """What the law was fitted on; beyond it answers say so."""
+    draws: JointDraws = ""
+    """Joint draws of the constants, as a file of `ds3opt fit loss` has them."""
+
+    def law(self) -> LossLaw:
+        """The law itself."""
+        repeats, span = self.repetition, self.fitted_range
+        return LossLaw(
+            self.irreducible,
+            self.parameter_coefficient,
+            self.data_coefficient,
+            self.parameter_exponent,
+            self.data_exponent,
+            name=self.name or "given in the scenario",
+            source=self.source,
+            fitted_range=None if span is None else span.range(),
+            repetition=None if repeats is None else repeats.repetition(),
+        )
 
 
 def _known_law(value: object) -> object:
@@ -58,7 +89,7 @@ def _known_law(value: object) -> object:
         import difflib
 
         near = difflib.get_close_matches(value, LOSS_LAWS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; see `ds3opt laws list`"
+        hint = f"; did you mean {near[0]}?" if near else "; see `ds3opt laws list`, or name the file of a fitted one"
         raise ValueError(f"no loss law is named {value!r}{hint}")
     return value
 
@@ -167,9 +198,11 @@ class Model(Section):
     """The model to train."""
 
     loss_law: Annotated[str | LossCoefficients, BeforeValidator(_known_law)] = DEFAULT_LOSS_LAW
-    """A named law (`ds3opt laws list`) or coefficients in place."""
+    """A named law (`ds3opt laws list`), a file that `ds3opt fit loss` wrote, or coefficients in
+    place."""
     capability: Capability = Capability()
-    """How loss becomes the success of one reasoning step."""
+    """How loss becomes the success of one reasoning step: in place, or a file that
+    `ds3opt fit accuracy` wrote."""
     parameters: Annotated[ParameterRange, RangeOf] = ParameterRange()
     """Allowed model sizes."""
     training_tokens: Annotated[
@@ -204,8 +237,9 @@ class Model(Section):
                     "tokens_per_parameter has no meaning with infinite training_tokens"
                 )
         elif self.training_tokens.unique is not None:
-            law = LOSS_LAWS.get(self.loss_law) if isinstance(self.loss_law, str) else None
-            if law is None or law.repetition is None:
+            law = self.loss_law
+            known = LOSS_LAWS.get(law) if isinstance(law, str) else law
+            if known is None or known.repetition is None:
                 with_repetition = [n for n, law in LOSS_LAWS.items() if law.repetition is not None]
                 raise ValueError(
                     "training_tokens.unique needs a loss law that says what repeated tokens are "

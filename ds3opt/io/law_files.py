@@ -1,0 +1,188 @@
+"""Files of fitted laws: read where a scenario names them, written whole."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ds3opt.errors import Problem, ScenarioError
+from ds3opt.io.diagnostics import field_names_at, problems_from_validation
+from ds3opt.io.files import read_text
+from ds3opt.io.yaml_source import load_yaml
+from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
+
+SUFFIXES = (".yaml", ".yml")
+WORDS = {"loss_law": "a loss law", "capability": "maps from loss to scores"}
+"""What each kind of file holds."""
+Folders = Sequence[str | Path]
+
+
+def names_file(value: object) -> bool:
+    """Whether a value is the name of a law file, with or without ``#task``.
+
+    >>> names_file("mine.yaml"), names_file("maps.yml#code"), names_file("besiroglu2024")
+    (True, True, False)
+    """
+    return isinstance(value, str) and value.partition("#")[0].endswith(SUFFIXES)
+
+
+def load_law_file(path: str | Path) -> LawFile:
+    """Read and check a law file.
+
+    Raises
+    ------
+    UsageError, ScenarioError : with every problem found, each at its place.
+    """
+    text, name = read_text(path)
+    source = load_yaml(text, name, "law file")
+    kind = source.data.get("kind")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        message = f"not a law file: its kind is none of {', '.join(KINDS)}"
+        hint = "`ds3opt fit` writes law files"
+        raise ScenarioError(Problem(message, hint=hint, location=source.location(("kind",))))
+    try:
+        return model.model_validate(source.data)
+    except ValidationError as error:
+        problems = problems_from_validation(error, source, lambda at: field_names_at(model, at))
+        raise ScenarioError(*problems) from None
+
+
+def resolve_loss_law(value: object, folders: Folders) -> object:
+    """What a scenario writes for a loss law, the file of a fitted one replaced by its constants.
+
+    Raises
+    ------
+    UsageError, ScenarioError : a file that is not there, is broken, or holds something else.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return value
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, LossLawFile):
+        raise ScenarioError(_another(value, found, "loss_law"))
+    return found.coefficients()
+
+
+def resolve_capability(value: object, folders: Folders) -> object:
+    """What a scenario writes for a capability, a file replaced by the sigmoid of its task.
+
+    ``maps.yaml#code`` is the task `code`; without it the file must hold a single task.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`; and for a map that is not a sigmoid.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} is no capability"
+        raise ScenarioError(Problem(message, hint="give slope, scale and offset, or a law file"))
+    found, task, one = _sigmoid(value, folders)
+    return {**one.sigmoid(), "name": f"{found.name}: {task}"}
+
+
+def resolve_difficulty(value: object, folders: Folders) -> object:
+    """What a class writes for its difficulty, a file replaced by that of its task.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_capability`.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return value
+    return _sigmoid(value, folders)[2].values["difficulty"]
+
+
+def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:
+    name, _, task = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, CapabilityFile):
+        raise ScenarioError(_another(name, found, "capability"))
+    listed = list(found.tasks)
+    if not task and len(listed) == 1:
+        task = listed[0]
+    if task not in found.tasks:
+        near = difflib.get_close_matches(task, listed, n=1)
+        meant = (near or listed)[0]
+        message = f"{name} has no task {task!r}" if task else f"{name} has {len(listed)} tasks"
+        hint = f"write for example {name}#{meant}"
+        raise ScenarioError(Problem(message, hint=hint))
+    one = found.tasks[task]
+    if one.form != "sigmoid":
+        message = f"the map of {task} is {one.form}; the success of a step is a sigmoid of loss"
+        raise ScenarioError(Problem(message, hint="fit it with --map sigmoid"))
+    return found, task, one
+
+
+def _path(name: str, folders: Folders) -> Path:
+    """A file of the scenario's own folder, of other folders, or of the working folder."""
+    places = [*(Path(folder) / name for folder in folders), Path(name)]
+    return next((place for place in places if _is_file(place)), places[0])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _another(name: str, found: LawFile, asked: str) -> Problem:
+    return Problem(f"{name} holds {WORDS[found.kind]}, {WORDS[asked]} is expected")
+
+
+def law_file_text(found: LawFile, command: str) -> str:
+    """The YAML of a law file.
+
+    Parameters
+    ----------
+    command : that wrote it, for the first line.
+
+    Notes
+    -----
+    Draws are a block of text: a reader of YAML takes them at once, where a list of lists of a
+    thousand draws would take it half a second.
+    """
+    import yaml
+
+    data: dict[str, Any] = found.model_dump(exclude_none=True, exclude_defaults=True)
+    first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
+    head = {key: data.pop(key) for key in first if key in data}
+    data = {"kind": found.kind, "version": found.version, **head, **data}
+    text: str = yaml.dump(
+        data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000
+    )
+    return f"# written by `{command}`; a scenario names this file\n{text}"
+
+
+def _dumper() -> Any:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Texts of several lines as blocks, pairs and lists of names on one line."""
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    def row(dumper: Any, value: Any) -> Any:
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+    Dumper.add_representer(str, text)
+    Dumper.add_representer(tuple, row)
+    return Dumper
+
+
+def draws_text(names: Sequence[str], draws: Any) -> str:
+    """A table of joint draws: a line of names, then a line of numbers for each draw.
+
+    Nine digits keep what the correlation of coefficients with exponents says.
+    """
+    if not len(draws):
+        return ""
+    rows = [" ".join(f"{value:.9g}" for value in row) for row in draws.tolist()]
+    return "\n".join([" ".join(names), *rows]) + "\n"
