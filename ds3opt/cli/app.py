@@ -10,6 +10,7 @@ from ds3opt.cli import streams
 from ds3opt.cli.check import check
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.fit import fit
 from ds3opt.cli.hardware import hardware
 from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
@@ -71,4 +72,5 @@ for _command, _words, _example in _COMMANDS:
     app.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(laws, name="laws")
+app.add_typer(fit, name="fit")
 app.add_typer(hardware, name="hardware")

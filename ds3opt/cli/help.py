@@ -14,6 +14,7 @@ ORDER = (
     "diff",
     "scenarios",
     "laws",
+    "fit",
     "hardware",
     "validate",
     "schema",

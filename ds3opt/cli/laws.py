@@ -58,25 +58,48 @@ def list_laws(view: View) -> int:
     return ExitCode.DONE
 
 
-@laws.command("show", cls=Command, epilog=examples("laws show besiroglu2024"))
+@laws.command(
+    "show", cls=Command, epilog=examples("laws show besiroglu2024", "laws show mine.yaml")
+)
 @with_view(*ALL_FORMATS, without=("verbose",))
 def show_law(
-    view: View, name: Annotated[str, typer.Argument(metavar="NAME", help="As listed.")]
+    view: View,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As listed, or a file of `ds3opt fit`.")
+    ],
 ) -> int:
     """Coefficients, source and fitted range of a law, and its own optimum."""
+    from ds3opt.io.law_files import names_file
+    from ds3opt.report.document import Document
+
+    if names_file(name):
+        from ds3opt.cli.fit.show import law_file_document
+        from ds3opt.io.law_files import load_law_file
+
+        view.emit(law_file_document(load_law_file(name)))
+        return ExitCode.DONE
+    law = published(name)
+    table = _law_table(law)
+    view.emit(Document(law.name, (table,), {"schema_version": 1, **law_data(law)}, table))
+    return ExitCode.DONE
+
+
+def published(name: str) -> LossLaw:
+    """A published law by name.
+
+    Raises
+    ------
+    UsageError : naming the nearest, if there is none.
+    """
     import difflib
 
     from ds3opt.laws.loss import LOSS_LAWS
-    from ds3opt.report.document import Document
 
     if name not in LOSS_LAWS:
         near = difflib.get_close_matches(name, LOSS_LAWS, n=1)
         hint = f"did you mean {near[0]}?" if near else "`ds3opt laws list` names them"
         raise UsageError(Problem(f"no loss law is named {name!r}", hint=hint))
-    law = LOSS_LAWS[name]
-    table = _law_table(law)
-    view.emit(Document(law.name, (table,), {"schema_version": 1, **law_data(law)}, table))
-    return ExitCode.DONE
+    return LOSS_LAWS[name]
 
 
 def tokens_per_parameter(law: LossLaw, training_flop: float) -> float:

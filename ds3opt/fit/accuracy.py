@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +50,14 @@ class Scores:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Scores:
         """The chosen models."""
-        arrays = {
-            field.name: None if getattr(self, field.name) is None else getattr(self, field.name)[chosen]
-            for field in fields(self)
-            if field.name != "loss_is_measured"
-        }
-        return Scores(**arrays, loss_is_measured=self.loss_is_measured)
+        n, d = self.parameters, self.training_tokens
+        return Scores(
+            self.loss[chosen],
+            self.score[chosen],
+            None if n is None else n[chosen],
+            None if d is None else d[chosen],
+            self.loss_is_measured,
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def fit_accuracy(
     held = [("offset", offset), ("ceiling", ceiling)]
     return AccuracyFit(
         form=form,
-        values=dict(zip(fitted.form.constants, map(float, fitted.form.values(fitted.at)[0]), strict=True)),
+        values=dict(
+            zip(fitted.form.constants, map(float, fitted.form.values(fitted.at)[0]), strict=True)
+        ),
         draws=fitted.form.values(drawn),
         residuals=residuals,
         band=(low, high),
@@ -163,7 +167,7 @@ def fit_accuracy(
 
 
 def _edge_names(form: ScoreMap, edge: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Constants that ran to an end that is no natural one: an offset of 0 and a ceiling of 1 are."""
+    """Constants that ran to an end; an offset of 0 and a ceiling of 1 are natural ones."""
     names = ("offset", "ceiling", "difficulty", "slope") if len(edge) == 4 else form.constants
     natural = {"offset", "ceiling"}
     return tuple(names[i] for i in np.flatnonzero(edge) if names[i] not in natural)
@@ -222,10 +226,10 @@ def _forecasts(
     if len(rest) <= constants or float(np.ptp(rest.loss)) <= 0.0:
         return []
     fitted = _fit(rest, form, offset, ceiling)
-    values = dict(zip(fitted.form.constants, map(float, fitted.form.values(fitted.at)[0]), strict=True))
-    routes = [
-        ("map" if scores.loss_is_measured else "two-step", score(form, values, held.loss))
-    ]
+    values = dict(
+        zip(fitted.form.constants, map(float, fitted.form.values(fitted.at)[0]), strict=True)
+    )
+    routes = [("map" if scores.loss_is_measured else "two-step", score(form, values, held.loss))]
     runs = _as_runs(rest, rest.loss)
     if runs is not None and held.parameters is not None and held.training_tokens is not None:
         if scores.loss_is_measured and bool(np.all(rest.loss > 0.0)):
@@ -245,7 +249,9 @@ def _as_runs(scores: Scores, loss: FloatArray) -> LossRuns | None:
     n, d = scores.parameters, scores.training_tokens
     if n is None or d is None or len(scores) < 8:
         return None
-    if min(len(np.unique(n)), len(np.unique(d))) < 3 or float(np.ptp(d / n)) <= 0.01 * float(np.min(d / n)):
+    if min(len(np.unique(n)), len(np.unique(d))) < 3 or float(np.ptp(d / n)) <= 0.01 * float(
+        np.min(d / n)
+    ):
         return None
     return LossRuns(n, d, loss)
 

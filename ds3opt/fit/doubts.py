@@ -103,7 +103,9 @@ def doubts_of_runs(runs: LossRuns) -> Iterator[Doubt]:
     odd = np.flatnonzero(runs.loss > _PERPLEXITY)
     if odd.size:
         yield Doubt(
-            "unit", f"{_count(odd, 'loss')} above {_PERPLEXITY:g} nats: is it perplexity?", _rows(odd)
+            "unit",
+            f"{_count(odd, 'loss')} above {_PERPLEXITY:g} nats: is it perplexity?",
+            _rows(odd),
         )
     odd = np.flatnonzero(runs.parameters < _TINY_MODEL)
     if odd.size:
@@ -146,15 +148,13 @@ def doubts_of_fit(runs: LossRuns, fit: LossFit) -> Iterator[Doubt]:
     if below.size:
         yield Doubt(
             "below_irreducible",
-            f"{_count(below, 'loss')} below the fitted irreducible loss "
-            f"{fit.law.irreducible:.4g}",
+            f"{_count(below, 'loss')} below the fitted irreducible loss {fit.law.irreducible:.4g}",
             _rows(below),
         )
     size = np.abs(fit.log_residuals)
     typical = float(np.median(size))
     far = np.flatnonzero(size > max(FAR * typical, 1e-6))
     if far.size:
-        far = far[np.argsort(-size[far], kind="stable")]
         yield Doubt(
             "outliers",
             f"{_count(far, 'run')} more than {FAR:g} typical residuals ({typical:.2g} of log "

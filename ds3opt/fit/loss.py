@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, log
 
@@ -72,8 +72,13 @@ class LossRuns:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> LossRuns:
         """The chosen runs."""
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return LossRuns(**{k: None if v is None else v[chosen] for k, v in parts.items()})
+        unique = self.unique_tokens
+        return LossRuns(
+            self.parameters[chosen],
+            self.training_tokens[chosen],
+            self.loss[chosen],
+            None if unique is None else unique[chosen],
+        )
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def fit_loss(
     Repetition is fitted jointly where some run saw its tokens more than once.
     """
     surface = _surface(runs)
-    fixed = () if irreducible is None else ("irreducible",)
+    fixed: tuple[str, ...] = () if irreducible is None else ("irreducible",)
     box = _Box.of(runs, surface, irreducible)
     target = np.log(runs.loss)
     rows = len(runs)
@@ -296,7 +301,7 @@ def _grid(runs: LossRuns, surface: Surface, irreducible: float | None) -> FloatA
 
 def _law(constants: FloatArray, runs: LossRuns, irreducible: float | None) -> LossLaw:
     e, a, b, alpha, beta, *decays = (float(x) for x in constants)
-    repetition = Repetition(*decays, source="fitted with the law") if decays else None
+    repetition = Repetition(decays[0], decays[1], "fitted with the law") if decays else None
     return LossLaw(
         e if irreducible is None else irreducible,
         a,

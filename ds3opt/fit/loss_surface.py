@@ -58,7 +58,10 @@ class Surface:
         if self.log_unique is not None:
             unique = self.log_unique[None, :]
             by_data, by_size = np.exp(at[:, 5, None]), np.exp(at[:, 6, None])
-            filled = mean_n + (at[:, 3, None] + a - at[:, 4, None] - b + beta * (unique - mean_d)) / alpha
+            filled = (
+                mean_n
+                + (at[:, 3, None] + a - at[:, 4, None] - b + beta * (unique - mean_d)) / alpha
+            )
             d, _, d_decay = _effective(d, unique, by_data)
             n, n_filled, n_decay = _effective(n, filled, by_size)
         x, y = n - mean_n, d - mean_d
@@ -75,7 +78,9 @@ class Surface:
             pull = -of_size * alpha * n_filled  # by ln U_N
             slopes[:, :, 0] += pull / alpha
             slopes[:, :, 1] -= pull / alpha
-            slopes[:, :, 3] += np.where(pull == 0.0, 0.0, pull * (1.0 / alpha - _finite(filled - mean_n)))
+            slopes[:, :, 3] += np.where(
+                pull == 0.0, 0.0, pull * (1.0 / alpha - _finite(filled - mean_n))
+            )
             gap = _finite(self.log_unique[None, :] - mean_d)
             slopes[:, :, 4] += pull * (beta * gap - 1.0) / alpha
         return top + np.log(total), slopes

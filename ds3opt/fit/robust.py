@@ -158,7 +158,9 @@ def _step(
     held = ((at <= low) & (slope > 0.0)) | ((at >= high) & (slope < 0.0)) | (free == 0.0)
     slope = np.where(held, 0.0, slope)
     curved = np.matmul(
-        np.swapaxes(jacobian * (weights * np.where(beyond, share * parabola, 1.0))[:, :, None], 1, 2),
+        np.swapaxes(
+            jacobian * (weights * np.where(beyond, share * parabola, 1.0))[:, :, None], 1, 2
+        ),
         jacobian,
     )
     scale = np.einsum("bn,bnp->bp", weights * parabola, jacobian**2)

@@ -27,7 +27,10 @@ _FAR = 4.0
 class ScoreMap(Protocol):
     """A form of map: coordinates for a solver, constants for people."""
 
-    constants: tuple[str, ...]
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
 
     def scores(self, at: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Scores (set, row) and their derivatives (set, row, coordinate)."""

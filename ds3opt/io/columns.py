@@ -54,7 +54,8 @@ class Rows:
         UsageError : with the place of every cell that holds no such number.
         """
         name = self.found[column.name]
-        values, problems = [], []
+        values: list[float] = []
+        problems: list[Problem] = []
         for record in self.records:
             if empty is not None and not record.filled(name):
                 values.append(empty)

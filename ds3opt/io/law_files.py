@@ -153,9 +153,7 @@ def law_file_text(found: LawFile, command: str) -> str:
     first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
     head = {key: data.pop(key) for key in first if key in data}
     data = {"kind": found.kind, "version": found.version, **head, **data}
-    text: str = yaml.dump(
-        data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000
-    )
+    text: str = yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000)
     return f"# written by `{command}`; a scenario names this file\n{text}"
 
 

@@ -212,10 +212,14 @@ class LossLaw:
         >>> LossLaw(1.0, 8.0, 8.0, 0.5, 0.5).compute_optimal(600.0)    # a symmetric law: N = D
         (np.float64(10.0), np.float64(10.0))
         """
-        budget = interval("training_flop", training_flop, 0, np.inf, bounds="()") / 6.0
-        share = self.data_exponent / (self.parameter_exponent + self.data_exponent)
-        n = self._balance * budget**share
-        return n, budget / n
+        n = optimal_size(
+            training_flop,
+            self.parameter_coefficient,
+            self.data_coefficient,
+            self.parameter_exponent,
+            self.data_exponent,
+        )
+        return n, np.asarray(training_flop, dtype=np.float64)[()] / 6.0 / n
 
     def optimal_parameters(self, training_tokens: ArrayLike) -> FloatArray:
         """Model size for which so many tokens are compute-optimal: ``G (G D)^(beta/alpha)``.
@@ -267,6 +271,27 @@ class LossLaw:
         """
         filled = self.optimal_parameters(unique_tokens)
         return repetition.effective(parameters, filled, repetition.parameter_decay)
+
+
+def optimal_size(
+    training_flop: ArrayLike,
+    parameter_coefficient: ArrayLike,
+    data_coefficient: ArrayLike,
+    parameter_exponent: ArrayLike,
+    data_exponent: ArrayLike,
+) -> FloatArray:
+    """Parameters of `LossLaw.compute_optimal`, for many laws at once.
+
+    >>> float(optimal_size(600.0, 8.0, 8.0, 0.5, 0.5))
+    10.0
+    """
+    budget = interval("training_flop", training_flop, 0, np.inf, bounds="()") / 6.0
+    alpha = interval("parameter_exponent", parameter_exponent, 0, np.inf, bounds="()")
+    beta = interval("data_exponent", data_exponent, 0, np.inf, bounds="()")
+    a = interval("parameter_coefficient", parameter_coefficient, 0, np.inf, bounds="()")
+    b = interval("data_coefficient", data_coefficient, 0, np.inf, bounds="()")
+    found: FloatArray = (alpha * a / (beta * b)) ** (1.0 / (alpha + beta))
+    return (found * budget ** (beta / (alpha + beta)))[()]
 
 
 MUENNIGHOFF_REPETITION = Repetition(

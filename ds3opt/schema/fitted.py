@@ -111,13 +111,13 @@ class Estimate(Section):
     """Constants by name."""
     fixed: tuple[str, ...] = ()
     """Constants that were given and not fitted."""
-    standard_errors: dict[str, Number] = {}
+    standard_errors: dict[str, Number] = Field(default_factory=dict)
     """Standard deviation of the draws of each constant."""
-    intervals: dict[str, tuple[Number, Number]] = {}
+    intervals: dict[str, tuple[Number, Number]] = Field(default_factory=dict)
     """95 % interval of each constant."""
     fitted_range: FittedSpan = FittedSpan()
     """What the data hold."""
-    diagnostics: dict[str, float | int | str | None] = {}
+    diagnostics: dict[str, float | int | str | None] = Field(default_factory=dict)
     """How well it fits."""
     draws: JointDraws = ""
     """Joint draws: constants are correlated, so intervals alone do not say what they give."""

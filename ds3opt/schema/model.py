@@ -89,7 +89,11 @@ def _known_law(value: object) -> object:
         import difflib
 
         near = difflib.get_close_matches(value, LOSS_LAWS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; see `ds3opt laws list`, or name the file of a fitted one"
+        hint = (
+            f"; did you mean {near[0]}?"
+            if near
+            else "; see `ds3opt laws list`, or name the file of a fitted one"
+        )
         raise ValueError(f"no loss law is named {value!r}{hint}")
     return value
 

@@ -1,0 +1,109 @@
+"""A law file as `ds3opt laws show` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ds3opt.cli.fit.report import constants_records, constants_table
+
+if TYPE_CHECKING:
+    from ds3opt.fit.bootstrap import Spread
+    from ds3opt.report.document import Document, Table
+    from ds3opt.report.values import Value
+    from ds3opt.schema.fitted import Estimate
+    from ds3opt.schema.law_file import LawFile
+
+
+def law_file_document(found: LawFile) -> Document:
+    """Constants, errors, ranges and diagnostics of a law file."""
+    from ds3opt.report.document import Document
+    from ds3opt.schema.law_file import LossLawFile
+
+    if isinstance(found, LossLawFile):
+        table = _constants("Constants", found)
+        tables: tuple[Table, ...] = (table, _about(found, "About"), _optimum(found))
+        data: dict[str, Any] = found.model_dump(exclude={"draws"})
+        records = constants_records(found.values, _known(found), found.fixed)
+    else:
+        parts = [
+            (_constants(f"Constants of {name}", one), _about(one, f"About {name}"))
+            for name, one in found.tasks.items()
+        ]
+        tables = tuple(table for pair in parts for table in pair)
+        data = found.model_dump(exclude={"tasks": {name: {"draws"} for name in found.tasks}})
+        records = _records(found.tasks)
+    title = f"{found.name}: {found.source}"
+    return Document(title, tables, {"schema_version": 1, **data}, records)
+
+
+def _constants(title: str, found: Estimate) -> Table:
+    return constants_table(title, found.values, _known(found), found.fixed)
+
+
+def _known(found: Estimate) -> dict[str, Spread | None]:
+    from ds3opt.fit.bootstrap import Spread
+
+    return {
+        name: Spread(found.standard_errors[name], *found.intervals[name])
+        for name in found.values
+        if name in found.standard_errors and name in found.intervals
+    }
+
+
+def _records(tasks: Mapping[str, Estimate]) -> Table:
+    from dataclasses import replace
+
+    from ds3opt.report.document import Column
+
+    tables = {
+        name: constants_records(one.values, _known(one), one.fixed) for name, one in tasks.items()
+    }
+    rows = tuple((task, *row) for task, table in tables.items() for row in table.rows)
+    first = next(iter(tables.values()))
+    return replace(first, columns=(Column("task", "task"), *first.columns), rows=rows)
+
+
+def _about(found: Estimate, title: str) -> Table:
+    from ds3opt.report.document import Column, Table
+    from ds3opt.report.values import Interval, Measure
+    from ds3opt.report.words import dimension_shown, words_of
+
+    rows: list[tuple[Value, Value]] = []
+    for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss"):
+        ends = getattr(found.fitted_range, name)
+        if ends is not None:
+            low, high = ends
+            dimension = "number" if name == "loss" else dimension_shown(name)
+            words = name if name == "loss" else words_of(name)
+            rows.append((f"fitted on {words}", Interval(low, high, dimension)))
+    for name, value in found.diagnostics.items():
+        number = isinstance(value, (int, float))
+        shown = Measure(float(value), "number") if number and value is not None else value
+        rows.append((name.replace("_", " "), shown))
+    return Table(title, (Column("property", ""), Column("value", "")), tuple(rows), header=False)
+
+
+def _optimum(found: Any) -> Table:
+    from ds3opt.cli.laws import BUDGETS, tokens_per_parameter
+    from ds3opt.report.document import Column, table_of
+    from ds3opt.schema.model import LossCoefficients
+
+    law = LossCoefficients.model_validate(found.coefficients()).law()
+    return table_of(
+        "Compute-optimal by this law, all tokens fresh",
+        BUDGETS,
+        (Column("training_flop", "training FLOP", "flop, short"), lambda budget: budget),
+        (
+            Column("parameters", "parameters", "parameters, fixed"),
+            lambda budget: float(law.compute_optimal(budget)[0]),
+        ),
+        (
+            Column("training_tokens", "tokens", "tokens, fixed, short"),
+            lambda budget: float(law.compute_optimal(budget)[1]),
+        ),
+        (
+            Column("tokens_per_parameter", "tokens per parameter", "count, fixed"),
+            lambda budget: tokens_per_parameter(law, budget),
+        ),
+    )
