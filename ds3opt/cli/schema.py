@@ -28,6 +28,7 @@ _SHORT: dict[str, list[dict[str, Any]]] = {
 _TEXT_TOO = {
     "Frontier": ("from", "to"),
     "TaskClass": ("value",),
+    "Model": ("capability",),
     "Measured": ("success_counts",),
 }
 """Keys that take text besides: a quantity of whatever the limit is, money, a file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -65,6 +66,9 @@ def spread(draws: FloatArray) -> Spread | None:
     if len(draws) < 2:
         return None
     tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(draws, (tail, 1.0 - tail))
-    error = float(np.std(draws, ddof=1)) if np.isfinite(draws).all() else float("nan")
+    finite = bool(np.isfinite(draws).all())
+    how: Literal["linear", "nearest"] = "linear" if finite else "nearest"
+    low, high = np.quantile(draws, (tail, 1.0 - tail), method=how)
+    with np.errstate(over="ignore"):
+        error = float(np.std(draws, ddof=1)) if finite else float("nan")
     return Spread(error, float(low), float(high))

@@ -20,6 +20,11 @@ NARROW = 10.0
 FAR = 8.0
 """Times the typical residual from which on a run is told of as far off."""
 FEW_AGREE = 0.1
+"""Share of starts that should reach the best fit."""
+LEAST_EXPLAINED = 0.9
+"""Share of the variance of log loss that a law should explain."""
+WIDE = 3.0
+"""Factor between the ends of the interval of an exponent from which on it is told of."""
 _PERPLEXITY = 20.0
 _TINY_MODEL = 1e4
 _SAME = 1e-9
@@ -138,6 +143,22 @@ def doubts_of_fit(runs: LossRuns, fit: LossFit) -> Iterator[Doubt]:
                 f"{name.replace('_', ' ')} runs to the end of what is allowed: these runs do not "
                 "identify it",
             )
+    told = 1.0 - float(np.mean(fit.log_residuals**2) / np.var(np.log(runs.loss)))
+    if told < LEAST_EXPLAINED:
+        yield Doubt(
+            "poor_fit",
+            f"the law explains {100 * told:.0f} % of the variance of log loss only: are these runs "
+            "of one kind?",
+        )
+    for name in ("parameter_exponent", "data_exponent"):
+        if len(fit.draws) > 1 and name not in fit.at_edge:
+            low, high = np.quantile(fit.draws[:, fit.names.index(name)], (0.025, 0.975))
+            if high > WIDE * low:
+                yield Doubt(
+                    "wide",
+                    f"{name.replace('_', ' ')} is known between {low:.2g} and {high:.2g} only: "
+                    "what follows from it may be anything",
+                )
     if fit.agreeing < FEW_AGREE * fit.polished:
         yield Doubt(
             "few_starts_agree",

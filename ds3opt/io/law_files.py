@@ -151,6 +151,8 @@ def law_file_text(found: LawFile, command: str) -> str:
 
     data: dict[str, Any] = found.model_dump(exclude_none=True, exclude_defaults=True)
     first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
+    if "tasks" in data:
+        data["tasks"] = {k: {"form": one["form"], **one} for k, one in data["tasks"].items()}
     head = {key: data.pop(key) for key in first if key in data}
     data = {"kind": found.kind, "version": found.version, **head, **data}
     text: str = yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000)

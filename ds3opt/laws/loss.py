@@ -290,8 +290,9 @@ def optimal_size(
     beta = interval("data_exponent", data_exponent, 0, np.inf, bounds="()")
     a = interval("parameter_coefficient", parameter_coefficient, 0, np.inf, bounds="()")
     b = interval("data_coefficient", data_coefficient, 0, np.inf, bounds="()")
-    found: FloatArray = (alpha * a / (beta * b)) ** (1.0 / (alpha + beta))
-    return (found * budget ** (beta / (alpha + beta)))[()]
+    log_size = (np.log(alpha * a) - np.log(beta * b) + beta * np.log(budget)) / (alpha + beta)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(log_size))[()]
 
 
 MUENNIGHOFF_REPETITION = Repetition(

@@ -128,4 +128,7 @@ class Estimate(Section):
             for name in getattr(self, place):
                 if name not in self.values:
                     raise ValueError(f"{place} has {name}, which is not among the values")
+        drawn = tuple(self.draws.split("\n", 1)[0].split())
+        if drawn and drawn != tuple(self.values):
+            raise ValueError(f"draws are of {' '.join(drawn)}, not of the values in their order")
         return self

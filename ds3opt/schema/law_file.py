@@ -95,6 +95,8 @@ class TaskMap(Estimate):
     def sigmoid(self) -> dict[str, Any]:
         """Slope, scale and offset, and where they were fitted, as a scenario takes them."""
         found: dict[str, Any] = {k: self.values[k] for k in ("slope", "scale", "offset")}
+        if self.draws:
+            found["draws"] = self.draws
         if self.fitted_range.loss is not None:
             found["fitted_loss"] = list(self.fitted_range.loss)
         return found

@@ -36,6 +36,8 @@ class Capability(Section):
     """Where the sigmoid is from; a file of `ds3opt fit accuracy` gives it."""
     fitted_loss: tuple[Number, Number] | None = None
     """Lowest and highest loss that the sigmoid was fitted on; beyond them answers say so."""
+    draws: JointDraws = ""
+    """Joint draws of difficulty, slope, scale and offset, as such a file has them."""
 
     @model_validator(mode="after")
     def _probability(self) -> Capability:

@@ -391,5 +391,5 @@ def _forecast_table(several: str, one: _Task) -> Table:
         (Column("route", "route"), lambda f: words[f.route]),
         (Column("models", "left out", "whole"), lambda f: f.runs),
         (Column("largest", "largest model", "points"), lambda f: f.largest),
-        (Column("mean", "mean absolute error", "points"), lambda f: f.mean),
+        (Column("mean", "mean absolute error", "small points"), lambda f: f.mean),
     )

@@ -15,7 +15,6 @@ from ds3opt.errors import ExitCode, Problem, UsageError
 
 if TYPE_CHECKING:
     from ds3opt.cli.fit.table import Given
-    from ds3opt.fit.bootstrap import Spread
     from ds3opt.fit.doubts import Doubt
     from ds3opt.fit.loss import LossFit, LossRuns
     from ds3opt.io.columns import Column
@@ -115,7 +114,7 @@ def columns() -> tuple[Column, ...]:
             "loss", ("final_loss", "val_loss", "validation_loss", "eval_loss"), "loss", most=1e6
         ),
         Column("unique_tokens", ("unique",), "tokens"),
-        Column("group", ("family", "corpus", "dataset"), "text"),
+        Column("group", ("family", "corpus", "dataset", "task", "benchmark"), "text"),
     )
 
 
@@ -250,22 +249,6 @@ def _r_squared(runs: LossRuns, fit: LossFit) -> float:
     return 1.0 - float(np.mean(fit.log_residuals**2) / np.var(np.log(runs.loss)))
 
 
-def _optimum(fit: LossFit, budget: float) -> list[tuple[str, str, float, Spread | None]]:
-    """Size, tokens and their ratio of least loss at a compute, each with its uncertainty."""
-    from ds3opt.fit.bootstrap import spread
-    from ds3opt.laws.loss import optimal_size
-
-    n, d = (float(x) for x in fit.law.compute_optimal(budget))
-    _, a, b, alpha, beta, *_ = fit.draws.T
-    sizes = optimal_size(budget, a, b, alpha, beta)
-    tokens = budget / 6.0 / sizes
-    return [
-        ("parameters", "parameters, fixed", n, spread(sizes)),
-        ("training_tokens", "tokens, fixed", d, spread(tokens)),
-        ("tokens_per_parameter", "count, fixed", d / n, spread(tokens / sizes)),
-    ]
-
-
 def _document(
     given: Given,
     runs: LossRuns,
@@ -274,6 +257,7 @@ def _document(
     budgets: Sequence[float],
     found: LossLawFile,
 ) -> Document:
+    from ds3opt.cli.fit.optimum import optimum_data, optimum_table
     from ds3opt.cli.fit.report import constants_records, constants_table, spreads
     from ds3opt.cli.fit.table import warnings_data, warnings_table
     from ds3opt.report.document import Document
@@ -282,24 +266,11 @@ def _document(
     constants = constants_table("Constants", fit.values, known, fit.fixed, SYMBOLS)
     data = found.model_dump(exclude={"draws"})
     data = {"schema_version": 1, **data, "warnings": warnings_data(given, doubts)}
-    data["compute_optimal"] = [
-        {
-            "training_flop": budget,
-            **{
-                name: {
-                    "value": value,
-                    "standard_error": None if one is None else one.standard_error,
-                    "interval": None if one is None else [one.low, one.high],
-                }
-                for name, _, value, one in _optimum(fit, budget)
-            },
-        }
-        for budget in budgets
-    ]
+    data["compute_optimal"] = optimum_data(fit.law, fit.draws, budgets)
     tables = (
         constants,
         _fit_table(fit, found),
-        _optimum_table(fit, budgets),
+        optimum_table(fit.law, fit.draws, budgets),
         warnings_table(given, doubts),
     )
     title = f"{found.name}: L = E + A / N^alpha + B / D^beta, nats/token, fitted to "
@@ -335,26 +306,3 @@ def _fit_table(fit: LossFit, found: LossLawFile) -> Table:
     if fit.law.repetition is not None:
         rows.append(("repetition", fit.law.repetition.source))
     return Table("Fit", (Column("property", ""), Column("value", "")), tuple(rows), header=False)
-
-
-def _optimum_table(fit: LossFit, budgets: Sequence[float]) -> Table:
-    from ds3opt.report.document import Column, Table
-    from ds3opt.report.values import Interval
-
-    rows: list[tuple[Value, ...]] = []
-    for budget in budgets:
-        row: list[Value] = [budget]
-        for _, dimension, value, one in _optimum(fit, budget):
-            row += [value, None if one is None else Interval(one.low, one.high, dimension)]
-        rows.append(tuple(row))
-    shown = (
-        Column("training_flop", "training FLOP", "flop, short"),
-        Column("parameters", "parameters", "parameters, fixed"),
-        Column("parameters_interval", "95 % interval"),
-        Column("training_tokens", "tokens", "tokens, fixed, short"),
-        Column("training_tokens_interval", "95 % interval"),
-        Column("tokens_per_parameter", "tokens per parameter", "count, fixed"),
-        Column("tokens_per_parameter_interval", "95 % interval"),
-    )
-    table = Table("Compute-optimal by this law, all tokens fresh", shown, tuple(rows))
-    return table.without_empty()

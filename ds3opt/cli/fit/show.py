@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ds3opt.cli.fit.optimum import optimum_data, optimum_table
 from ds3opt.cli.fit.report import constants_records, constants_table
 
 if TYPE_CHECKING:
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 
 def law_file_document(found: LawFile) -> Document:
     """Constants, errors, ranges and diagnostics of a law file."""
+    import numpy as np
+
+    from ds3opt.cli.laws import BUDGETS
     from ds3opt.report.document import Document
+    from ds3opt.schema.fitted import parsed_draws
     from ds3opt.schema.law_file import LossLawFile
+    from ds3opt.schema.model import LossCoefficients
 
     if isinstance(found, LossLawFile):
         table = _constants("Constants", found)
-        tables: tuple[Table, ...] = (table, _about(found, "About"), _optimum(found))
+        law = LossCoefficients.model_validate(found.coefficients()).law()
+        draws = parsed_draws(found.draws)[1] if found.draws else np.empty((0, len(found.values)))
+        best = optimum_table(law, draws, BUDGETS)
+        tables: tuple[Table, ...] = (table, _about(found, "About"), best)
         data: dict[str, Any] = found.model_dump(exclude={"draws"})
+        data["compute_optimal"] = optimum_data(law, draws, BUDGETS)
         records = constants_records(found.values, _known(found), found.fixed)
     else:
         parts = [
@@ -82,28 +92,3 @@ def _about(found: Estimate, title: str) -> Table:
         shown = Measure(float(value), "number") if number and value is not None else value
         rows.append((name.replace("_", " "), shown))
     return Table(title, (Column("property", ""), Column("value", "")), tuple(rows), header=False)
-
-
-def _optimum(found: Any) -> Table:
-    from ds3opt.cli.laws import BUDGETS, tokens_per_parameter
-    from ds3opt.report.document import Column, table_of
-    from ds3opt.schema.model import LossCoefficients
-
-    law = LossCoefficients.model_validate(found.coefficients()).law()
-    return table_of(
-        "Compute-optimal by this law, all tokens fresh",
-        BUDGETS,
-        (Column("training_flop", "training FLOP", "flop, short"), lambda budget: budget),
-        (
-            Column("parameters", "parameters", "parameters, fixed"),
-            lambda budget: float(law.compute_optimal(budget)[0]),
-        ),
-        (
-            Column("training_tokens", "tokens", "tokens, fixed, short"),
-            lambda budget: float(law.compute_optimal(budget)[1]),
-        ),
-        (
-            Column("tokens_per_parameter", "tokens per parameter", "count, fixed"),
-            lambda budget: tokens_per_parameter(law, budget),
-        ),
-    )
