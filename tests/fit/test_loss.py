@@ -120,9 +120,7 @@ def test_a_decay_that_no_run_shows_is_the_published_one():
 
 def test_unique_tokens_that_never_run_out_change_nothing():
     runs = made(30, 3, 0.01)
-    plenty = LossRuns(
-        runs.parameters, runs.training_tokens, runs.loss, 2.0 * runs.training_tokens
-    )
+    plenty = LossRuns(runs.parameters, runs.training_tokens, runs.loss, 2.0 * runs.training_tokens)
     assert fit_loss(plenty).law == fit_loss(runs).law
 
 
