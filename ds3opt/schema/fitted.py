@@ -129,6 +129,9 @@ class Estimate(Section):
                 if name not in self.values:
                     raise ValueError(f"{place} has {name}, which is not among the values")
         drawn = tuple(self.draws.split("\n", 1)[0].split())
+        lacking = [name for name in drawn if name not in self.values]
+        if lacking:
+            raise ValueError(f"values lacks {', '.join(lacking)}, which draws has")
         if drawn and drawn != tuple(self.values):
             raise ValueError(f"draws are of {' '.join(drawn)}, not of the values in their order")
         return self
