@@ -154,9 +154,18 @@ def law_file_text(found: LawFile, command: str) -> str:
     if "tasks" in data:
         data["tasks"] = {k: {"form": one["form"], **one} for k, one in data["tasks"].items()}
     head = {key: data.pop(key) for key in first if key in data}
-    data = {"kind": found.kind, "version": found.version, **head, **data}
+    data = _rounded({"kind": found.kind, "version": found.version, **head, **data})
     text: str = yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000)
     return f"# written by `{command}`; a scenario names this file\n{text}"
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with ten digits: further ones differ between machines and say nothing."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_rounded(one) for one in value)
+    return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def _dumper() -> Any:

@@ -15,6 +15,7 @@ import yaml
 
 from ds3opt.cli.main import main
 from ds3opt.laws.loss import LossLaw
+from ds3opt.schema.fitted import parsed_draws
 
 LAW = LossLaw(1.8, 480.0, 2100.0, 0.35, 0.37)
 SOLVED = """\
@@ -288,3 +289,23 @@ def test_an_interrupted_fit_leaves_nothing(said, runs, tmp_path, monkeypatch) ->
     found = said("fit", "loss", "runs.csv", "-o", "mine.yaml")
     assert found == (130, "", "ds3opt: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_the_law_files_of_the_guide_are_those_of_its_tables(tmp_path, said) -> None:
+    """docs/fitting/*.yaml hold what the commands of docs/fitting.md find; draws to five digits."""
+    folder = Path(__file__).resolve().parents[2] / "docs" / "fitting"
+    usual = ("--bootstrap", "300", "-o", "-")
+    loss = ("fit", "loss", str(folder / "runs.csv"), "--drop", "19,38", "--name", "ours", *usual)
+    maps = ("fit", "accuracy", str(folder / "scores.csv"), "--name", "maps", *usual)
+    for name, command in (("ours.yaml", loss), ("maps.yaml", maps)):
+        kept = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
+        found = yaml.safe_load(said(*command)[1])
+        pairs = [(kept, found)]
+        if "tasks" in kept:
+            pairs = [(kept["tasks"][task], found["tasks"][task]) for task in found["tasks"]]
+        assert kept["data"] == found["data"]
+        for old, new in pairs:
+            assert old["values"] == pytest.approx(new["values"], rel=1e-6)
+            assert parsed_draws(old["draws"])[1] == pytest.approx(
+                parsed_draws(new["draws"])[1], rel=1e-5
+            )

@@ -289,12 +289,13 @@ def _fit_table(fit: LossFit, found: LossLawFile) -> Table:
         ("runs", f"{found.data.rows}{left_out}"),
         (
             "goodness of fit",
-            f"Huber sum {fit.huber_sum:.6g} of log loss (threshold {told['huber_threshold']:g}), "
+            f"Huber sum {fit.huber_sum:.6g} (threshold {told['huber_threshold']:g}), "
             f"rms error {fit.rms_log_error:.2g} of log loss, R^2 {told['r_squared']:.4f}",
         ),
         (
             "starts that agree",
-            f"{fit.agreeing} of {fit.polished} followed to a minimum, in a grid of {fit.starts}",
+            f"{fit.agreeing} of {fit.polished}"
+            + (f" best of a grid of {fit.starts}" if fit.polished < fit.starts else ""),
         ),
         ("resamples", Measure(len(fit.draws), "whole")),
     ]
