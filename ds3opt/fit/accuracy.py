@@ -144,10 +144,6 @@ def fit_accuracy(
     tail = (1.0 - BAND) / 2.0
     low, high = (float(x) for x in np.quantile(residuals, (tail, 1.0 - tail)))
     least = float(fitted.sums.min())
-    edge = (fitted.free > 0) & (
-        (fitted.at[0] <= fitted.low + 1e-9) | (fitted.at[0] >= fitted.high - 1e-9)
-    )
-    names = _edge_names(fitted.form, edge)
     held = [("offset", offset), ("ceiling", ceiling)]
     return AccuracyFit(
         form=form,
@@ -161,27 +157,34 @@ def fit_accuracy(
         starts=len(fitted.sums),
         agreeing=int(np.sum(fitted.sums <= least * (1.0 + _SAME) + len(scores) * 1e-18)),
         fixed=tuple(name for name, value in held if value is not None),
-        at_edge=names,
+        at_edge=_at_edge(fitted),
         forecasts=tuple(_forecasts(scores, form, offset, ceiling)),
     )
 
 
-def _edge_names(form: ScoreMap, edge: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Constants that ran to an end; an offset of 0 and a ceiling of 1 are natural ones."""
-    names = ("offset", "ceiling", "difficulty", "slope") if len(edge) == 4 else form.constants
-    natural = {"offset", "ceiling"}
-    return tuple(names[i] for i in np.flatnonzero(edge) if names[i] not in natural)
+_NATURAL = (("offset", "low"), ("scale", "high"), ("ceiling", "high"))
+"""Ends that a map may well have: no score by chance, all solved."""
+
+
+def _at_edge(fitted: _Fitted) -> tuple[str, ...]:
+    """Constants that ran to an end that is no natural one."""
+    at, free = fitted.at[0], fitted.free > 0.0
+    ends = {"low": at <= fitted.low + 1e-9, "high": at >= fitted.high - 1e-9}
+    return tuple(
+        name
+        for index, name in enumerate(fitted.form.coordinates)
+        for end, there in ends.items()
+        if free[index] and there[index] and (name, end) not in _NATURAL
+    )
 
 
 def _fit(scores: Scores, form: str, offset: float | None, ceiling: float | None) -> _Fitted:
-    kind = MAPS[form](Scaled.of(scores.loss))
+    kind: ScoreMap = MAPS[form](Scaled.of(scores.loss), offset, ceiling)
     low, high = kind.box()
     starts = kind.grid()
     free = np.ones(starts.shape[1])
-    for name, value in (("offset", offset), ("ceiling", ceiling)):
-        index = kind.hold(name)
-        if value is not None and index is not None:
-            starts[:, index], free[index] = value, 0.0
+    for index, value in kind.held.items():
+        starts[:, index], free[index] = value, 0.0
     starts = np.unique(starts, axis=0)
 
     def residuals(at: FloatArray) -> tuple[FloatArray, FloatArray]:

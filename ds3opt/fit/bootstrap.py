@@ -56,11 +56,11 @@ def spread(draws: FloatArray) -> Spread | None:
 
     Notes
     -----
-    Draws that are not finite count as extreme in the interval; with any of them there is no
-    standard error (NaN).
+    Draws that are not finite count as extreme in the interval. With any of them, or where the
+    variance is beyond float64, there is no standard error (NaN).
 
     >>> found = spread(np.arange(101.0))
-    >>> found.low, found.high
+    >>> round(found.low, 6), round(found.high, 6)
     (2.5, 97.5)
     """
     if len(draws) < 2:
@@ -71,4 +71,5 @@ def spread(draws: FloatArray) -> Spread | None:
     low, high = np.quantile(draws, (tail, 1.0 - tail), method=how)
     with np.errstate(over="ignore"):
         error = float(np.std(draws, ddof=1)) if finite else float("nan")
+    error = error if np.isfinite(error) else float("nan")
     return Spread(error, float(low), float(high))

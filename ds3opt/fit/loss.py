@@ -39,6 +39,8 @@ _MOST_POLISHED = 1250
 _SAME = 0.01
 """Huber sums that agree to this share are the same minimum."""
 _EXPONENT_ENDS = (log(1e-3), log(10.0))
+_LARGEST_POWER = 600.0
+"""Of e in the coefficients, so that they are float64 whatever the unit of sizes is."""
 _DECAY_ENDS = (log(1e-2), log(1e4))
 _LEAST_SHARE = 1e-6
 """Of the lowest loss: an irreducible loss below it is none."""
@@ -262,7 +264,10 @@ class _Box:
         least, greatest = log(float(runs.loss.min())), log(float(runs.loss.max()))
         wide = (least - 30.0, greatest + 30.0)
         ends = [wide, wide, (least + log(_LEAST_SHARE), greatest)]
-        ends += [_EXPONENT_ENDS] * 2 + [_DECAY_ENDS] * (surface.size - 5)
+        for centre in surface.centre:
+            steepest = log(_LARGEST_POWER / max(abs(centre), 1.0))
+            ends.append((_EXPONENT_ENDS[0], min(_EXPONENT_ENDS[1], steepest)))
+        ends += [_DECAY_ENDS] * (surface.size - 5)
         free = np.ones(surface.size)
         if irreducible is not None:
             ends[2] = (_log_irreducible(irreducible), greatest)

@@ -20,6 +20,8 @@ _FLATTEST = log(0.03)
 """Ends of the rise of a map over the range of losses, in scale-free units."""
 _RATES = (0.5, 2.0, 6.0, 20.0)
 _PLACES = (-0.5, 0.2, 0.5, 0.8, 1.5)
+_FLAT = 1e-6
+"""Least rise of a sigmoid."""
 _FAR = 4.0
 """Ranges of loss by which the middle of a sigmoid may lie outside of the data."""
 
@@ -29,7 +31,17 @@ class ScoreMap(Protocol):
 
     @property
     def constants(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the constants."""
+        ...
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """What each coordinate stands for."""
+        ...
+
+    @property
+    def held(self) -> Mapping[int, float]:
+        """Coordinates that do not move, and where they stay."""
         ...
 
     def scores(self, at: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -46,10 +58,6 @@ class ScoreMap(Protocol):
 
     def grid(self) -> FloatArray:
         """Starts, shape (start, coordinate)."""
-        ...
-
-    def hold(self, name: str) -> int | None:
-        """The coordinate that a held constant fixes; None for a constant that cannot be held."""
         ...
 
 
@@ -73,46 +81,74 @@ class Scaled:
 class Sigmoid:
     """``scale / (1 + exp(slope (loss - difficulty))) + offset``, DS3 eq. (2).
 
-    Coordinates are the score at infinite loss, the score at the least, the middle in units of the
-    range of losses and the logarithm of the slope in those units.
+    Coordinates keep every set a falling map into [0, 1]: the offset, and the scale as a share of
+    what is left above it; or, where only the ceiling is held, the ceiling and the offset as a share
+    of it. Then the middle in units of the range of losses, and the logarithm of the slope in those
+    units.
     """
 
     constants = ("difficulty", "slope", "scale", "offset")
 
-    def __init__(self, scaled: Scaled) -> None:
+    def __init__(
+        self, scaled: Scaled, offset: float | None = None, ceiling: float | None = None
+    ) -> None:
         self._scaled = scaled
+        self._from_above = ceiling is not None and offset is None
+        self.held: dict[int, float] = {}
+        if ceiling is not None and offset is not None:
+            self.held = {0: offset, 1: (ceiling - offset) / (1.0 - offset)}
+        elif ceiling is not None:
+            self.held = {0: ceiling}
+        elif offset is not None:
+            self.held = {0: offset}
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """As `ScoreMap.coordinates`."""
+        first = ("ceiling", "offset") if self._from_above else ("offset", "scale")
+        return (*first, "difficulty", "slope")
 
     def scores(self, at: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
         """As `ScoreMap.scores`."""
-        offset, ceiling, middle = at[:, 0, None], at[:, 1, None], at[:, 2, None]
+        first, share, middle = at[:, 0, None], at[:, 1, None], at[:, 2, None]
+        offset, scale = self._ends(first, share)
         slope = np.exp(at[:, 3, None])
         distance = middle - self._scaled.unit(loss)[None, :]
         rise = special.expit(slope * distance)
-        steep = (ceiling - offset) * rise * special.expit(-slope * distance)
-        slopes = np.stack([1.0 - rise, rise, steep * slope, steep * slope * distance], axis=2)
-        return offset + (ceiling - offset) * rise, slopes
+        steep = scale * rise * special.expit(-slope * distance)
+        if self._from_above:
+            ends = [share + (1.0 - share) * rise, first * (1.0 - rise)]
+        else:
+            ends = [1.0 - share * rise, (1.0 - first) * rise]
+        slopes = np.stack([*ends, steep * slope, steep * slope * distance], axis=2)
+        return offset + scale * rise, slopes
 
     def values(self, at: FloatArray) -> FloatArray:
         """As `ScoreMap.values`."""
         difficulty = self._scaled.low + self._scaled.span * at[:, 2]
         slope = np.exp(at[:, 3]) / self._scaled.span
-        return np.stack([difficulty, slope, at[:, 1] - at[:, 0], at[:, 0]], axis=1)
+        offset, scale = self._ends(at[:, 0], at[:, 1])
+        return np.stack([difficulty, slope, scale, offset], axis=1)
+
+    def _ends(self, first: FloatArray, share: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Offset and scale."""
+        if self._from_above:
+            return share * first, (1.0 - share) * first
+        return first, share * (1.0 - first)
 
     def box(self) -> tuple[FloatArray, FloatArray]:
         """As `ScoreMap.box`."""
+        least, most = (0.0, 1.0 - _FLAT) if self._from_above else (_FLAT, 1.0)
         return (
-            np.array([0.0, 0.0, -_FAR, _FLATTEST]),
-            np.array([1.0, 1.0, 1.0 + _FAR, _STEEPEST]),
+            np.array([0.0, least, -_FAR, _FLATTEST]),
+            np.array([1.0, most, 1.0 + _FAR, _STEEPEST]),
         )
 
     def grid(self) -> FloatArray:
         """As `ScoreMap.grid`."""
-        levels = ((0.0, 0.25, 0.5), (0.6, 0.8, 1.0), _PLACES, [log(x) for x in _RATES])
-        return np.array(list(product(*levels)))
-
-    def hold(self, name: str) -> int | None:
-        """As `ScoreMap.hold`."""
-        return {"offset": 0, "ceiling": 1}.get(name)
+        low, high = (0.0, 0.25, 0.5), (0.6, 0.8, 1.0)
+        ends = (high, low) if self._from_above else (low, high)
+        return np.array(list(product(*ends, _PLACES, [log(x) for x in _RATES])))
 
 
 class Exponential:
@@ -123,9 +159,15 @@ class Exponential:
     """
 
     constants = ("floor", "coefficient", "rate")
+    coordinates = constants
 
-    def __init__(self, scaled: Scaled) -> None:
+    def __init__(
+        self, scaled: Scaled, offset: float | None = None, ceiling: float | None = None
+    ) -> None:
+        if ceiling is not None:
+            raise ValueError("an exponential map has no ceiling")
         self._scaled = scaled
+        self.held: dict[int, float] = {} if offset is None else {0: offset}
 
     def scores(self, at: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
         """As `ScoreMap.scores`."""
@@ -149,10 +191,6 @@ class Exponential:
         """As `ScoreMap.grid`."""
         levels = ((0.0, 0.25, 0.5), (log(0.05), log(0.3), 0.0), [log(x) for x in _RATES])
         return np.array(list(product(*levels)))
-
-    def hold(self, name: str) -> int | None:
-        """As `ScoreMap.hold`."""
-        return {"offset": 0}.get(name)
 
 
 MAPS: Mapping[str, type[Sigmoid] | type[Exponential]] = MappingProxyType(

@@ -194,6 +194,7 @@ class LossLaw:
         filled = self.optimal_parameters(unique_tokens)
         return repetition.actual(needed, filled, repetition.parameter_decay)
 
+    @np.errstate(divide="ignore", over="ignore", under="ignore")
     def compute_optimal(self, training_flop: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Parameters and tokens of least loss under ``6 N D = training_flop``, all data fresh.
 
@@ -221,6 +222,7 @@ class LossLaw:
         )
         return n, np.asarray(training_flop, dtype=np.float64)[()] / 6.0 / n
 
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
     def optimal_parameters(self, training_tokens: ArrayLike) -> FloatArray:
         """Model size for which so many tokens are compute-optimal: ``G (G D)^(beta/alpha)``.
 
@@ -231,6 +233,7 @@ class LossLaw:
         balance = self._balance
         return balance * (balance * d) ** (self.data_exponent / self.parameter_exponent)
 
+    @np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore")
     def optimal_tokens(self, parameters: ArrayLike) -> FloatArray:
         """Training tokens that are compute-optimal for a model size: ``(N / G)^(alpha/beta) / G``.
 
@@ -242,10 +245,11 @@ class LossLaw:
         return (n / balance) ** (self.parameter_exponent / self.data_exponent) / balance
 
     @property
-    def _balance(self) -> float:
+    @np.errstate(over="ignore", under="ignore")
+    def _balance(self) -> np.float64:
         alpha, beta = self.parameter_exponent, self.data_exponent
         ratio = alpha * self.parameter_coefficient / (beta * self.data_coefficient)
-        return float(ratio ** (1.0 / (alpha + beta)))
+        return np.float64(ratio) ** (1.0 / (alpha + beta))
 
     @np.errstate(under="ignore")
     def _parameter_term(self, parameters: FloatArray) -> FloatArray:
@@ -273,6 +277,7 @@ class LossLaw:
         return repetition.effective(parameters, filled, repetition.parameter_decay)
 
 
+@np.errstate(over="ignore", under="ignore")
 def optimal_size(
     training_flop: ArrayLike,
     parameter_coefficient: ArrayLike,
@@ -282,6 +287,8 @@ def optimal_size(
 ) -> FloatArray:
     """Parameters of `LossLaw.compute_optimal`, for many laws at once.
 
+    Laws that hardly know size from data may have their optimum at 0 or at infinity.
+
     >>> float(optimal_size(600.0, 8.0, 8.0, 0.5, 0.5))
     10.0
     """
@@ -290,9 +297,9 @@ def optimal_size(
     beta = interval("data_exponent", data_exponent, 0, np.inf, bounds="()")
     a = interval("parameter_coefficient", parameter_coefficient, 0, np.inf, bounds="()")
     b = interval("data_coefficient", data_coefficient, 0, np.inf, bounds="()")
-    log_size = (np.log(alpha * a) - np.log(beta * b) + beta * np.log(budget)) / (alpha + beta)
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.exp(log_size))[()]
+    total = alpha + beta
+    found: FloatArray = (alpha * a / (beta * b)) ** (1.0 / total) * budget ** (beta / total)
+    return found[()]
 
 
 MUENNIGHOFF_REPETITION = Repetition(

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ds3opt.cli.main import main
 from ds3opt.laws.loss import LossLaw
@@ -279,6 +281,27 @@ def test_bad_scores_are_refused_in_words(said, tmp_path, lines, options, words) 
     assert (code, out) == (2, "")
     assert words in err
     assert "Traceback" not in err
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1), command=st.sampled_from(["loss", "accuracy"]))
+def test_no_table_of_numbers_is_a_bug(tmp_path, capsys, seed, command) -> None:
+    """Sizes, tokens and losses of any unit and shape: fitted, or refused in words."""
+    generator = np.random.default_rng(seed)
+    count = int(generator.integers(4, 20))
+    spans = generator.choice([0.05, 1.0, 3.0, 6.0], 3)
+    units = 10 ** generator.uniform((-9, -6, -3), (12, 14, 4))
+    n, d, loss = (
+        u * 10 ** generator.uniform(0, s, count) for u, s in zip(units, spans, strict=True)
+    )
+    lines = np.stack([n, d, loss, generator.random(count)], axis=1).tolist()
+    (tmp_path / "t.csv").write_text(table("parameters,tokens,loss,score", lines))
+    path, law = str(tmp_path / "t.csv"), str(tmp_path / "law.yaml")
+    code = main(["fit", command, path, "--bootstrap", "5", "-o", law, "--force", "--debug"])
+    assert code in {0, 2}, capsys.readouterr().err
+    if code == 0:
+        assert main(["laws", "show", law]) == 0
+    capsys.readouterr()
 
 
 def test_an_interrupted_fit_leaves_nothing(said, runs, tmp_path, monkeypatch) -> None:

@@ -144,6 +144,21 @@ def test_held_constants_stay():
     assert fit.fixed == ("offset", "ceiling")
 
 
+def test_a_ceiling_alone_is_held_too():
+    scores = made("sigmoid", SIGMOID)
+    fit = fit_accuracy(scores, ceiling=0.95, draws=10)  # the ceiling of the map that made them
+    assert fit.values == pytest.approx(SIGMOID, rel=1e-6)
+    assert fit.draws[:, 2] + fit.draws[:, 3] == pytest.approx(np.full(10, 0.95), rel=1e-12)
+    assert fit_accuracy(scores, ceiling=1.0).values["offset"] < 1.0
+
+
+def test_scores_that_rise_leave_a_flat_map_that_says_so():
+    loss = np.linspace(1.0, 2.0, 12)
+    fit = fit_accuracy(Scores(loss, 0.3 + 0.2 * loss))
+    assert "scale" in fit.at_edge
+    assert fit.values["scale"] > 0.0
+
+
 def test_a_map_stays_a_probability():
     """Scores at both ends: scale and offset are within what a scenario accepts."""
     loss = np.linspace(1.0, 4.0, 20)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -100,8 +99,8 @@ def accuracy(
             if progress is not None:
                 progress(f"task {task}", index / len(tasks))
             fitted.append(_fitted(task, own, scores, form, offset, ceiling, bootstrap, seed))
-    called = name or (Path(output).stem if output not in {None, "-"} else given.stem)
-    found = _law_file(given, fitted, called or given.stem, loss_name, seed)
+    called = options.law_name(name, output, given.stem)
+    found = _law_file(given, fitted, called, loss_name, seed)
     if write_law(view, found, output, "ds3opt fit accuracy"):
         return ExitCode.DONE
     view.emit(_document(fitted, found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,7 +45,21 @@ Name = Annotated[
     str | None,
     typer.Option("--name", metavar="NAME", help="Of the law; left out: that of the file."),
 ]
+_LONGEST_NAME = 200
 _LINES = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+def law_name(name: str | None, output: str | None, table: str) -> str:
+    """What a law is called: as told, else as its file, else as its table.
+
+    >>> law_name(None, "laws/ours.yaml", "runs"), law_name(None, None, "runs")
+    ('ours', 'runs')
+    """
+    of_file = "" if output is None or output == "-" else Path(output).stem
+    found = name or of_file or table
+    if len(found) > _LONGEST_NAME:
+        raise UsageError(f"--name: at most {_LONGEST_NAME} characters")
+    return found
 
 
 def called(given: Sequence[str] | None, columns: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,7 +86,7 @@ def loss(
     with progress_bar(view.quiet) as progress:
         fit = fit_loss(runs, irreducible=irreducible, draws=bootstrap, seed=seed, progress=progress)
     doubts = [*doubts_of_runs(runs), *doubts_of_fit(runs, fit)]
-    called = name or (Path(output).stem if output not in {None, "-"} else given.stem)
+    called = options.law_name(name, output, given.stem)
     fit = replace(fit, law=replace(fit.law, name=called))
     found = _law_file(given, runs, fit, called, seed)
     if write_law(view, found, output, "ds3opt fit loss"):

@@ -22,16 +22,17 @@ def _optimum(
     from ds3opt.fit.bootstrap import spread
     from ds3opt.laws.loss import optimal_size
 
-    n, d = (float(x) for x in law.compute_optimal(budget))
+    n, d = law.compute_optimal(budget)
     _, a, b, alpha, beta = draws[:, :5].T
     sizes = optimal_size(budget, a, b, alpha, beta)
-    with np.errstate(over="ignore", divide="ignore"):  # constants that the data do not identify
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        # at 0 or infinity where the data do not identify the constants
         tokens = budget / 6.0 / sizes
-        ratios = tokens / sizes
+        ratios, ratio = tokens / sizes, float(d / n)
     return [
-        ("parameters", "parameters, fixed", n, spread(sizes)),
-        ("training_tokens", "tokens, fixed", d, spread(tokens)),
-        ("tokens_per_parameter", "count, fixed", d / n, spread(ratios)),
+        ("parameters", "parameters, fixed", float(n), spread(sizes)),
+        ("training_tokens", "tokens, fixed", float(d), spread(tokens)),
+        ("tokens_per_parameter", "count, fixed", ratio, spread(ratios)),
     ]
 
 

@@ -103,7 +103,11 @@ def estimate(
     return {
         "values": dict(values),
         "fixed": tuple(fixed),
-        "standard_errors": {name: one.standard_error for name, one in told.items()},
+        "standard_errors": {
+            name: one.standard_error
+            for name, one in told.items()
+            if math.isfinite(one.standard_error)
+        },
         "intervals": {name: (one.low, one.high) for name, one in told.items()},
         "draws": draws_text(list(values), draws),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,9 @@ def _known(found: Estimate) -> dict[str, Spread | None]:
     from ds3opt.fit.bootstrap import Spread
 
     return {
-        name: Spread(found.standard_errors[name], *found.intervals[name])
+        name: Spread(found.standard_errors.get(name, math.nan), *found.intervals[name])
         for name in found.values
-        if name in found.standard_errors and name in found.intervals
+        if name in found.intervals
     }
 
 
