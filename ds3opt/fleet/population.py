@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.coverage import beta_coverage, pass_at_k
+from ds3opt.laws.populations import beta_quadrature
 from ds3opt.policies import Policy, TaskTraits
 from ds3opt.schema.candidates import Measured
 
@@ -46,35 +47,6 @@ def answer_success(measured: Measured, policy: Policy, traits: TaskTraits) -> fl
     node, weight = beta_quadrature(alpha, beta, _NODES)
     never = float(_answers(policy, np.zeros(1), traits)[0])
     return solvable * float(_answers(policy, node, traits) @ weight) + (1.0 - solvable) * never
-
-
-def beta_quadrature(alpha: float, beta: float, nodes: int) -> tuple[FloatArray, FloatArray]:
-    """Gauss nodes in [0, 1] and weights of sum 1 of a Beta density.
-
-    Notes
-    -----
-    Eigenvalues and first components of the eigenvectors of the Jacobi matrix (Golub and Welsch,
-    Math. Comp. 23, 1969). Neither needs the integral of the density, which leaves the range of
-    doubles where a population is narrow.
-
-    >>> node, weight = beta_quadrature(1.0, 1.0, 2)    # Gauss-Legendre on [0, 1]
-    >>> node.round(6).tolist(), weight.round(6).tolist()
-    ([0.211325, 0.788675], [0.5, 0.5])
-    """
-    from scipy.linalg import eigh_tridiagonal
-
-    n = np.arange(1.0, nodes)
-    total = alpha + beta
-    twice = 2.0 * n + (total - 2.0)
-    middle = (alpha - beta) / twice * ((total - 2.0) / (twice + 2.0))
-    diagonal = np.concatenate([[(alpha - beta) / total], middle])
-    # factors in pairs, none of which overflows; for n = 1 the last is 1, also where it is 0 / 0
-    last = (n + (total - 2.0))[1:] / (twice - 1.0)[1:]
-    square = n / twice * ((n + (beta - 1.0)) / twice) * ((n + (alpha - 1.0)) / (twice + 1.0))
-    beside = np.sqrt(square * np.concatenate([np.ones(min(nodes - 1, 1)), last]))
-    value, vector = eigh_tridiagonal(0.5 * (1.0 + diagonal), beside)
-    weight = vector[0] ** 2
-    return np.clip(value, 0.0, 1.0), weight / weight.sum()
 
 
 def _answers(policy: Policy, chance: FloatArray, traits: TaskTraits) -> FloatArray:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ds3opt.fleet.population import answer_success, beta_quadrature
+from ds3opt.fleet.population import answer_success
+from ds3opt.laws.populations import beta_quadrature
 from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TaskTraits
 from ds3opt.schema.candidates import Measured
 
