@@ -191,7 +191,7 @@ class CountedProblems(Population):
 
 
 @dataclass(frozen=True)
-class BetaPopulation(Population):
+class BetaProblems(Population):
     """Chances that follow Beta(alpha, beta) on a part of the problems and are 0 on the rest.
 
     DS3 (58), after Levi (arXiv 2410.16377), whose alpha and beta are swapped.

@@ -90,6 +90,33 @@ def vote_limit(
     return np.where(level, lot, np.where(right > wrong, 1.0, 0.0))[()]
 
 
+def verified_choice_limit(
+    success: ArrayLike, true_positive_rate: ArrayLike, false_positive_rate: ArrayLike
+) -> FloatArray:
+    """Chance that a fallible verifier's choice among ever more samples is correct.
+
+    ``t psi / (t psi + f (1 - psi))``, the share of correct ones among the accepted.
+
+    Parameters
+    ----------
+    success : psi in [0, 1].
+    true_positive_rate, false_positive_rate : t, f in [0, 1].
+
+    Returns
+    -------
+    Probability; without false positives 1 for every psi above 0, and where nothing is accepted psi.
+
+    >>> verified_choice_limit([0.0, 0.02, 1.0], 0.8, 0.3).round(6).tolist()
+    [0.0, 0.051613, 1.0]
+    """
+    psi = interval("success", success, 0, 1)
+    t = interval("true_positive_rate", true_positive_rate, 0, 1)
+    f = interval("false_positive_rate", false_positive_rate, 0, 1)
+    right, accepted = t * psi, t * psi + f * (1.0 - psi)
+    some = accepted > 0.0
+    return np.where(some, right / np.where(some, accepted, 1.0), psi)[()]
+
+
 def votes_to_plateau(
     masses: Callable[[int], FloatArray],
     plateau: float,

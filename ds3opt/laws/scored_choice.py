@@ -12,16 +12,24 @@ from ds3opt.laws._types import ArrayLike, FloatArray, interval
 _STEP = 0.0625
 _LEFT, _RIGHT = 10.0, 12.0
 """Reach of the integral around the mean score of right answers; f falls below 1e-22 there."""
+_NEGLIGIBLE = 1e-20
 _CHUNK = 2_000_000
 """Elements of one block of the integrand, for memory."""
 
 
-@lru_cache(maxsize=64)
-def _scores(discrimination: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Density of right scores times the step, and the chance of a higher right or wrong score."""
+@lru_cache(maxsize=256)
+@np.errstate(under="ignore")
+def _scores(discrimination: float, samples: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Density of right scores times the step, and the chance of a higher right or wrong score.
+
+    Scores are left out that are not the best of so many samples in all but 1e-20 of cases.
+    """
     z = np.arange(-_LEFT, _RIGHT, _STEP)
     mass = np.exp(-0.5 * z * z) * (_STEP / np.sqrt(2.0 * np.pi))
-    return mass, special.ndtr(-z), special.ndtr(-(z + discrimination))
+    right, wrong = special.ndtr(-z), special.ndtr(-(z + discrimination))
+    highest = np.exp((samples - 1.0) * np.log1p(-np.minimum(wrong, 1.0 - 1e-16)))
+    here = samples * mass * highest > _NEGLIGIBLE
+    return mass[here], right[here], wrong[here]
 
 
 @np.errstate(under="ignore", divide="ignore")
@@ -75,7 +83,7 @@ def scored_choice_success(
     psi = interval("success", success, 0, 1)
     k = float(interval("samples", samples, 1, np.inf, bounds="[)"))
     d = float(interval("discrimination", discrimination, 0, np.inf))
-    mass, right, wrong = _scores(d)
+    mass, right, wrong = _scores(d, k)
     ratio = k * _integral(psi, k - 1.0, mass, right, wrong)
     if relative:
         return np.asarray(ratio)[()]
@@ -102,7 +110,7 @@ def scored_choice_curvature(low: ArrayLike, samples: int, discrimination: float)
     d = float(interval("discrimination", discrimination, 0, np.inf))
     if k < 2.0:
         return np.zeros(psi.shape)[()]
-    mass, right, wrong = _scores(d)
+    mass, right, wrong = _scores(d, k - 1.0)
     apart = np.maximum(right - wrong, 0.0)
     return np.asarray(2.0 * k * (k - 1.0) * _integral(psi, k - 2.0, mass * apart, right, wrong))[()]
 
