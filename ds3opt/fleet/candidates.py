@@ -185,9 +185,10 @@ def _gather(candidate: Candidate, measured: Measured, problem: Problem, task: in
             continue
         found.success.append(success)
         found.samples.append(float(policy.samples))
-        found.tokens.append(measured.output_tokens)
-        found.longest.append(measured.longest_output_tokens or measured.output_tokens)
-        found.judged.append(policy.outcome_checks > 0)
+        overhead = policy.token_overhead
+        found.tokens.append(overhead * measured.output_tokens)
+        found.longest.append(overhead * (measured.longest_output_tokens or measured.output_tokens))
+        found.judged.append(policy.outcome_checks > 0 or policy.checks_steps)
         found.flop.append(np.nan)
         found.ways.append(Way(candidate.name, policy, policy.words()))
     return found

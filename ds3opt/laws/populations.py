@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -240,6 +241,7 @@ class BetaProblems(Population):
         return float(samples_for_coverage(target, self.alpha, self.beta, self.part))
 
 
+@lru_cache(maxsize=64)
 def beta_quadrature(alpha: float, beta: float, nodes: int) -> tuple[FloatArray, FloatArray]:
     """Gauss nodes in [0, 1] and weights of sum 1 of a Beta density.
 

@@ -45,7 +45,8 @@ def _integral(
         above = share * right + (1.0 - share) * wrong  # chance of a higher score
         below = share * (1.0 - right) + (1.0 - share) * (1.0 - wrong)
         log_below = np.where(above < 0.5, np.log1p(-above), np.log(np.maximum(below, 1e-300)))
-        found[begin : begin + rows] = np.exp(power * log_below) @ mass
+        # not a matrix product, whose rounding depends on how many rows there are
+        found[begin : begin + rows] = np.sum(np.exp(power * log_below) * mass, axis=-1)
     return found.reshape(psi.shape)
 
 

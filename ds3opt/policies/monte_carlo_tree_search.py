@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 from ds3opt.laws.populations import Population
 from ds3opt.laws.tilt import effective_votes, tilted_success
 from ds3opt.policies.base import FloatArray, Policy, TaskTraits, VerifierKind
-from ds3opt.policies.rebase import chooser, search_options, tilted_plateau, tilted_slope
+from ds3opt.policies.rebase import (
+    choice_words,
+    chooser,
+    search_options,
+    tilted_plateau,
+    tilted_slope,
+)
 
 
 @dataclass(frozen=True)
@@ -80,4 +86,5 @@ class MonteCarloTreeSearch(Policy):
 
     def words(self) -> str:
         """As a planner would say it."""
-        return f"Monte Carlo tree search of {self.samples}, {self.choose.replace('_', ' ')}"
+        chosen = choice_words(self.choose, self.weight_ratio)
+        return f"Monte Carlo tree search of {self.samples}, tilt {self.tilt:g}, {chosen}"

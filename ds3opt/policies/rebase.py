@@ -78,7 +78,8 @@ class Rebase(Policy):
 
     def words(self) -> str:
         """As a planner would say it."""
-        return f"REBASE of {self.samples}, {self.choose.replace('_', ' ')}"
+        chosen = choice_words(self.choose, self.weight_ratio)
+        return f"REBASE of {self.samples}, tilt {self.tilt:g}, {chosen}"
 
 
 def chooser(choose: str, votes: int, weight_ratio: float) -> Policy:
@@ -88,6 +89,16 @@ def chooser(choose: str, votes: int, weight_ratio: float) -> Policy:
     if choose == "best_of_n":
         return BestOfN(samples=votes)
     return WeightedVote(samples=votes, weight_ratio=weight_ratio)
+
+
+def choice_words(choose: str, weight_ratio: float) -> str:
+    """The rule as a planner would say it.
+
+    >>> choice_words("weighted_vote", 1.3), choice_words("best_of_n", 1.0)
+    ('weighted vote, weight ratio 1.3', 'best of n')
+    """
+    words = choose.replace("_", " ")
+    return f"{words}, weight ratio {weight_ratio:g}" if choose == "weighted_vote" else words
 
 
 def tilted_slope(

@@ -50,4 +50,4 @@ class WeightedVote(Policy):
 
     def words(self) -> str:
         """As a planner would say it."""
-        return f"weighted vote of {self.samples}"
+        return f"weighted vote of {self.samples}, weight ratio {self.weight_ratio:g}"
