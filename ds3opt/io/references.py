@@ -65,6 +65,10 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+    mix = _at(data, ("workload", "mix"))
+    for index in range(len(mix) if isinstance(mix, list) else 0):
+        path = ("workload", "mix", index, "measured", "success_counts")
+        put(path, lambda value: _counts(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data
