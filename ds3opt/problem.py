@@ -339,10 +339,10 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         group_min_accuracy=np.array([task.min_accuracy for task in mix]),
         group_population=populations,
     )
-    return _with_measurements(tasks, policies)
+    return with_measurements(tasks, policies)
 
 
-def _with_measurements(tasks: Tasks, policies: tuple[Policy, ...]) -> Tasks:
+def with_measurements(tasks: Tasks, policies: tuple[Policy, ...]) -> Tasks:
     """The tasks with the success of measured classes, by policies that whole traces answer for."""
     allowed, measured = tasks.allowed.copy(), tasks.measured.copy()
     for task in range(len(tasks)):

@@ -199,11 +199,14 @@ class Scenario(Section):
             return
         model = self.model
         place = ("workload", "mix", measured[0], "measured")
-        if model.candidates or (model.shape is not None and model.shape.list is not None):
+        listed = model.shape is not None and model.shape.list is not None
+        if model.candidates or listed or self.hardware is not None:
             raise ContradictionError(
                 place,
-                "several models may serve the class, and the measurement is of one",
-                "list it under model.candidates[0].measured, by the name of the class",
+                "with candidates, a list of shapes or hardware it must be said which model was "
+                "measured",
+                "list the model in model.candidates, with the measurement under "
+                f"measured.{self.workload.mix[measured[0]].name}",  # type: ignore[index]
             )
         tokens, ratio = model.training_tokens, model.tokens_per_parameter
         sized = model.parameters.min == model.parameters.max
