@@ -297,7 +297,7 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         fill("discrimination", math.nan if scores is None else scores)
         fill("verifier_parameters", task.verifier.parameters)
         fill("flop_per_check", task.verifier.flop_per_check)
-        shares = _wrong_answers(task.wrong_answers)
+        shares = None if task.wrong_answers is None else wrong_answer_shares(task.wrong_answers)
         if shares is not None and shares not in spectra:
             spectra.append(shares)
         spectrum.append(np.full(count, -1 if shares is None else spectra.index(shares)))
@@ -387,9 +387,8 @@ def _max_steps(task: TaskClass, model: Model, per_step: float) -> float:
     return float(np.clip(steps, 0, MAX_STEPS))
 
 
-def _wrong_answers(wrong: WrongAnswers | None) -> tuple[float, ...] | None:
-    if wrong is None:
-        return None
+def wrong_answer_shares(wrong: WrongAnswers) -> tuple[float, ...]:
+    """How wrong answers split, the most frequent first."""
     if wrong.shares is not None:
         return tuple(sorted(wrong.shares, reverse=True))
     assert wrong.count is not None
