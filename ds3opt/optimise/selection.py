@@ -265,7 +265,9 @@ def _covering(target: float, population: Population) -> tuple[float | None, str]
         if solvable is None:
             return None, "one measured rate says nothing of several samples"
         return None, "more samples than were measured; a fitted population (--alpha, --beta) says"
-    if math.isinf(found) and solvable is not None and target >= solvable:
+    if solvable is not None and target == solvable and math.isinf(found):
+        return None, f"{_percent(solvable)} is reached by endless samples only"
+    if math.isinf(found) and solvable is not None and target > solvable:
         return None, f"{_percent(solvable)} of problems can be solved at all"
     return found, ""
 
