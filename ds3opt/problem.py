@@ -153,6 +153,16 @@ class Problem:
     resource_gap: float
     max_cells: int
 
+    @property
+    def measured(self) -> bool:
+        """Whether any class was measured, which fixes the model."""
+        return self.tasks is not None and any(self.tasks.group_population)
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether nothing depends on what is trained."""
+        return self.tasks is not None and all(self.tasks.group_population)
+
 
 def compile_problem(scenario: Scenario) -> Problem:
     """Compile a scenario to arrays.

@@ -168,10 +168,10 @@ def _population(
         measured = Measured.model_validate({"population": spread, "output_tokens": 1})
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][-1])
-        raise _refused(
-            f"--{name}", f"{spread[name]:g}", "must be above 0 and at most 1e9"
-        ) from None
-    return measured.over(), {"alpha": alpha, "beta": beta, "solvable": part}
+        most = "1" if name == "solvable" else "1e9"
+        allowed = f"must be above 0 and at most {most}"
+        raise _refused(f"--{name}", f"{spread[name]:g}", allowed) from None
+    return measured.over(), {"alpha": alpha, "beta": beta}
 
 
 def _usual(population: Population) -> list[int]:

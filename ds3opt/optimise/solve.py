@@ -154,9 +154,8 @@ def evaluate(
 
 def _as_measured(problem: Problem, parameters: float, training_tokens: float | None) -> None:
     """Refuse another model than the one that classes were measured on."""
-    tasks, space = problem.tasks, problem.space
-    measured = [] if tasks is None else [p for p in tasks.group_population if p is not None]
-    if not measured:
+    space = problem.space
+    if not problem.measured:
         return
     size = space.parameters[0]
     if abs(parameters / size - 1.0) > 1e-9:
@@ -313,6 +312,7 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         rows = task_rows(
             problem, found.mix, found.loss, found.parameters, problem.gap, detailed=details
         )
+    untrained = problem.all_measured and problem.space.infinite_data
     inference = sum(row.inference_flop for row in rows)
     classes = class_outcomes(problem, rows)
     caps = caps_of(problem, budgets, found.parameters, tokens, flop, inference)
@@ -322,8 +322,8 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         _empty(problem),
         status=Status.OPTIMAL,
         parameters=found.parameters,
-        training_tokens=tokens,
-        loss=loss,
+        training_tokens=None if untrained else tokens,
+        loss=None if problem.all_measured else loss,
         accuracy=min(1.0, sum(row.share * row.accuracy for row in rows)),
         value=sum(row.share * row.accuracy * row.value for row in rows),
         training_flop=flop,

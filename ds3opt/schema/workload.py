@@ -115,7 +115,7 @@ class TaskClass(Section):
     """Share of all tasks; the shares of a mix sum to 1."""
     difficulty: SpreadField
     """Pretraining loss (nats/token) at the middle of the step's sigmoid: without offset and at
-    full scale, where a step succeeds half the time."""
+    full scale, where a step succeeds half the time. Left out, as skills, where `measured`."""
     skills: SkillSpread
     """Skills a task needs, in order."""
     prompt_tokens: TokensOrZero = 0.0

@@ -351,3 +351,26 @@ def test_another_model_than_the_measured_is_not_scored() -> None:
         evaluate(scenario_of(), N, 1e12)
     with pytest.raises(UsageError, match="no policy on offer is 'rebase:9'"):
         evaluate(scenario_of(), N, None, policies={"MATH": "rebase:9"})
+
+
+@pytest.mark.parametrize(
+    ("policy", "accuracy"),
+    [
+        ("chain_of_thought", 0.286),
+        ("majority_vote:32", 0.361),
+        ("best_of_n:32", 0.403),
+        ("weighted_vote:32", 0.397),
+        ("rebase:32", 0.441),
+    ],
+)
+def test_the_table_that_the_shipped_scenario_is_fitted_to(policy: str, accuracy: float) -> None:
+    """Wu et al., table 4, Mistral-7B on MATH500, to the rounding of the fitted numbers."""
+    loaded = load_scenario("wu_math500_selection", ["limits.inference_flop=1e30"])
+    solution = evaluate(loaded.scenario, 7.24e9, None, policies={"MATH500": policy})
+    assert solution.accuracy == pytest.approx(accuracy, abs=1e-3)
+    assert (solution.loss, solution.training_tokens) == (None, None)
+    if policy in ("majority_vote:32", "rebase:32"):
+        judge = 34e9 if policy == "rebase:32" else 0.0
+        generated = 109.2e12 if judge == 0.0 else 136.2e12
+        flop = generated * (1.0 + judge / 7.24e9)
+        assert solution.inference_flop == pytest.approx(1e6 * flop, rel=1e-3)
