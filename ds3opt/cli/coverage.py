@@ -168,8 +168,7 @@ def _population(
         measured = Measured.model_validate({"population": spread, "output_tokens": 1})
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][-1])
-        most = "1" if name == "solvable" else "1e9"
-        allowed = f"must be above 0 and at most {most}"
+        allowed = f"must be above 0 and at most {'1' if name == 'solvable' else '1e9'}"
         raise _refused(f"--{name}", f"{spread[name]:g}", allowed) from None
     return measured.over(), {"alpha": alpha, "beta": beta}
 

@@ -35,9 +35,13 @@ def read_success_counts(path: str | Path) -> list[dict[str, int]]:
         line, wrong = reader.line_num, ""
         try:
             tried, right = (int(row[column]) for column in COLUMNS)
-            if tried < 1 or tried > _MOST_SAMPLES:
-                wrong = f"samples must be from 1 to {_MOST_SAMPLES:g}, not {tried}"
-            elif right < 0 or right > tried:
+            if tried < 1:
+                wrong = f"samples must be at least 1, not {tried}"
+            elif tried > _MOST_SAMPLES:
+                wrong = f"samples must be at most {_MOST_SAMPLES:g}"
+            elif right < 0:
+                wrong = f"correct must be at least 0, not {right}"
+            elif right > tried:
                 wrong = f"{right} of {tried} samples cannot be correct"
             rows.append({"samples": tried, "correct": right})
         except (TypeError, ValueError):
@@ -47,5 +51,5 @@ def read_success_counts(path: str | Path) -> list[dict[str, int]]:
     if problems:
         raise ScenarioError(*problems[:_MOST_TOLD])
     if not rows:
-        raise ScenarioError(Problem(f"{name} has a header but no problem"))
+        raise ScenarioError(Problem(f"success_counts is empty: {name} has a header but no problem"))
     return rows

@@ -192,7 +192,7 @@ def test_numbers_beyond_doubles_are_told_by_their_logarithm(run) -> None:
         ("--counts header.csv", "has a header but no problem"),
         ("--counts wrong.csv", "wrong.csv:3: 4 of 3 samples cannot be correct"),
         ("--counts wrong.csv", "wrong.csv:4: samples and correct are whole numbers"),
-        ("--counts wrong.csv", "wrong.csv:5: samples must be from 1"),
+        ("--counts wrong.csv", "wrong.csv:5: samples must be at least 1"),
     ],
 )
 def test_mistakes_are_named(run, tmp_path: Path, arguments: str, words: str) -> None:
