@@ -11,6 +11,7 @@ from ds3opt.errors import ExitCode, Location, Problem, UsageError
 
 if TYPE_CHECKING:
     from ds3opt.laws.populations import Population
+    from ds3opt.optimise.selection import Budget, Prices
 
 _SAMPLES = (1, 3, 10, 32, 100, 320, 1000, 10_000)
 _MOST = 1_000_000_000
@@ -38,6 +39,12 @@ def coverage(
     target: Annotated[
         str | None,
         typer.Option("--target", metavar="P,...", help="Accuracies to reach, such as 0.5,80%."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="B,...", help="For one question: 1e15 in FLOP, or '0.05 USD'."
+        ),
     ] = None,
     samples: Annotated[
         str | None,
@@ -122,10 +129,12 @@ def coverage(
         )
     if input_price is not None and output_price is None:
         raise UsageError("--input-price goes with --output-price")
+    budgets = [_budget(part, prices) for part in _parts(budget)]
     asked = [_whole(part) for part in _parts(samples)] or _usual(population)
     found = select(
         population,
         targets=targets,
+        budgets=budgets,
         samples=asked,
         prices=prices,
         wrong_answers=shares,
@@ -199,6 +208,19 @@ def _number(
     if not 0.0 <= value <= most:
         raise _refused(option, text, f"must be from 0 to {most:g}")
     return value
+
+
+def _budget(text: str, prices: Prices) -> Budget:
+    """FLOP or dollars, and what is needed to say how many samples they buy."""
+    from ds3opt.optimise.selection import Budget
+
+    money = "USD" in text or "$" in text
+    amount = _number("--budget", text, "money" if money else "flop", most=1e60)
+    found = Budget(amount, "USD" if money else "FLOP")
+    if prices.bought(found, judged=False) is None:
+        missing = "--output-price" if money else "--parameters"
+        raise _refused("--budget", text, f"needs --output-tokens and {missing}")
+    return found
 
 
 def _whole(text: str) -> int:

@@ -36,8 +36,8 @@ def parse_policy(text: str) -> Policy:
     """
     name, _, numbers = text.partition(":")
     if name not in _FORMS:
-        near = difflib.get_close_matches(name, _FORMS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_FORMS)}"
+        near = difflib.get_close_matches(name, POLICIES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(POLICIES)}"
         raise UsageError(Mistake(f"no policy is named {name!r}", hint=hint))
     found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,3}))?", numbers)
     first = int(found[1]) if found else 0

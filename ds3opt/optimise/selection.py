@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.populations import Population
-from ds3opt.laws.sampling_cost import sampling_cost
+from ds3opt.laws.sampling_cost import samples_within_cost, sampling_cost
 from ds3opt.laws.saturation import MOST_VOTES, vote_curve, votes_to_plateau
 from ds3opt.policies import BestOfN, MajorityVote, Policy, TaskTraits, WeightedVote
 
@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 ORACLE = "verifier that never errs"
 MOST_JUDGED = 1_000_000
 """Samples up to which a verifier that errs is tried."""
+_COUNTED = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,51 @@ class Prices:
 
     def flop(self, samples: float, *, judged: bool) -> float | None:
         """Inference FLOP of so many samples; a judge reads the prompt and every sample."""
-        if self.parameters is None or self.output_tokens is None:
+        return self._cost(samples, self._flop_of_tokens(judged))
+
+    def bought(self, budget: Budget, *, judged: bool) -> float | None:
+        """Whole samples that a budget buys; None where a price is missing."""
+        in_flop = budget.unit == "FLOP"
+        prices = self._flop_of_tokens(judged) if in_flop else self._dollars_of_tokens()
+        if prices is None or self.output_tokens is None:
             return None
-        size = 2.0 * self.parameters
-        spent = sampling_cost(
-            samples,
-            self.prompt_tokens,
-            self.output_tokens,
-            size,
-            size,
-            shared_prompt=self.shared_prompt,
+        return float(
+            samples_within_cost(
+                budget.amount,
+                self.prompt_tokens,
+                self.output_tokens,
+                *prices,
+                shared_prompt=self.shared_prompt,
+            )
         )
-        check = 2.0 * self.judge_parameters * judged
-        read = sampling_cost(samples, self.prompt_tokens, self.output_tokens, check, check)
-        return float(spent + read)
 
     def dollars(self, samples: float) -> float | None:
         """USD of so many samples."""
-        if self.output_price is None or self.output_tokens is None:
+        return self._cost(samples, self._dollars_of_tokens())
+
+    def _cost(self, samples: float, prices: tuple[float, float] | None) -> float | None:
+        if prices is None or self.output_tokens is None:
             return None
         return float(
             sampling_cost(
                 samples,
                 self.prompt_tokens,
                 self.output_tokens,
-                self.input_price or 0.0,
-                self.output_price,
+                *prices,
                 shared_prompt=self.shared_prompt,
             )
         )
+
+    def _flop_of_tokens(self, judged: bool) -> tuple[float, float] | None:
+        """FLOP of a token read and of one generated, which bears what its judge reads."""
+        if self.parameters is None or self.output_tokens is None:
+            return None
+        size = 2.0 * self.parameters
+        read = (self.prompt_tokens + self.output_tokens) / self.output_tokens
+        return size, size + judged * 2.0 * self.judge_parameters * read
+
+    def _dollars_of_tokens(self) -> tuple[float, float] | None:
+        return None if self.output_price is None else (self.input_price or 0.0, self.output_price)
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,26 @@ class Reach:
     flop: float | None
     usd: float | None
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent on one question."""
+
+    amount: float
+    unit: str
+    """FLOP or USD."""
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What a budget reaches by one rule of choosing."""
+
+    budget: Budget
+    rule: str
+    samples: float
+    accuracy: float | None
+    """None where it was not measured, or is not worked out for so many samples."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +134,7 @@ class Selection:
     single: float
     solvable: float | None
     reach: tuple[Reach, ...]
+    bought: tuple[Bought, ...]
     plateaus: tuple[Plateau, ...]
     curve: tuple[tuple[int, dict[str, float | None]], ...]
     """Samples, and what each rule makes of them."""
@@ -123,6 +161,7 @@ def select(
     population: Population,
     *,
     targets: Sequence[float] = (),
+    budgets: Sequence[Budget] = (),
     samples: Sequence[int] = (),
     prices: Prices | None = None,
     wrong_answers: Sequence[float] | None = None,
@@ -135,6 +174,7 @@ def select(
     Parameters
     ----------
     targets : accuracies to reach.
+    budgets : what may be spent on a question, instead.
     samples : numbers of samples at which curves are asked for.
     wrong_answers : c_j, for votes.
     weight_ratio : of a weighted vote, beside the majority vote.
@@ -166,6 +206,9 @@ def select(
             for target in targets
             for rule, plateau in zip(rules, plateaus, strict=True)
         ),
+        bought=tuple(
+            _buy(rule, budget, population, traits, prices) for budget in budgets for rule in rules
+        ),
         plateaus=tuple(plateaus),
         curve=tuple(
             (k, {rule.name: _accuracy(rule, k, population, traits) for rule in rules})
@@ -194,8 +237,10 @@ def _accuracy(
 ) -> float | None:
     if rule.name == ORACLE:
         return population.covered(samples)
-    if rule.ratio is not None and samples > MOST_VOTES:
+    if samples > (MOST_JUDGED if rule.ratio is None else MOST_VOTES):
         return None
+    if samples == 1:
+        return population.single()
     return rule.policy(samples).success_over(population, traits)
 
 
@@ -241,6 +286,18 @@ def _reach(
         None if samples is None else prices.dollars(samples),
         note,
     )
+
+
+def _buy(
+    rule: _Rule, budget: Budget, population: Population, traits: TaskTraits, prices: Prices
+) -> Bought:
+    count = prices.bought(budget, judged=rule.judged)
+    assert count is not None  # the command asks for what is missing
+    if count < 1.0:
+        return Bought(budget, rule.name, 0.0, 0.0)
+    if count >= _COUNTED:
+        return Bought(budget, rule.name, count, None)
+    return Bought(budget, rule.name, count, _accuracy(rule, int(count), population, traits))
 
 
 def _samples(
@@ -295,7 +352,7 @@ def _judged(
     """By halving: choosing among more never makes it worse."""
 
     def reaches(samples: int) -> bool:
-        found = _accuracy(rule, samples, population, traits) if samples > 1 else population.single()
+        found = _accuracy(rule, samples, population, traits)
         return found is not None and found >= target
 
     high = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ds3opt.optimise.selection import ORACLE, Plateau, Reach, Selection
+from ds3opt.optimise.selection import ORACLE, Bought, Plateau, Reach, Selection
 from ds3opt.report.document import Column, Document, Table, table_of
-from ds3opt.report.values import Value
+from ds3opt.report.values import Measure, Value
 
 
 def selection_document(selection: Selection, population: Mapping[str, Any]) -> Document:
@@ -18,7 +18,13 @@ def selection_document(selection: Selection, population: Mapping[str, Any]) -> D
     population : what was given, by name, for the head of the answer and for JSON.
     """
     reach, curve = _reach(selection), _curve(selection)
-    tables = [_population(selection, population), reach, _plateaus(selection), curve]
+    tables = [
+        _population(selection, population),
+        reach,
+        _bought(selection),
+        _plateaus(selection),
+        curve,
+    ]
     shown = tuple(table for table in tables if table.rows)
     records = reach if selection.reach else curve
     return Document("Repeated samples", shown, _data(selection, population), records)
@@ -40,8 +46,6 @@ def _cell(value: Any) -> Value:
 
 
 def _percent(share: float) -> Value:
-    from ds3opt.report.values import Measure
-
     return Measure(share, "percent")
 
 
@@ -64,6 +68,20 @@ def _reach(selection: Selection) -> Table:
     ]
     table = table_of("Samples for a target, for one question", selection.reach, *columns)
     return table.without_empty(keep=("target", "rule", "samples"))
+
+
+def _bought(selection: Selection) -> Table:
+    def budget(one: Bought) -> Value:
+        return Measure(one.budget.amount, "flop" if one.budget.unit == "FLOP" else "money")
+
+    return table_of(
+        "What a budget for one question reaches",
+        selection.bought,
+        (Column("budget", "budget"), budget),
+        (Column("rule", "chosen by"), lambda one: one.rule),
+        (Column("samples", "samples", "count, fixed"), lambda one: f"{one.samples:.0f}"),
+        (Column("accuracy", "accuracy", "percent"), lambda one: one.accuracy),
+    )
 
 
 def _plateaus(selection: Selection) -> Table:
@@ -120,6 +138,16 @@ def _data(selection: Selection, population: Mapping[str, Any]) -> dict[str, Any]
                 "note": one.note,
             }
             for one in selection.reach
+        ],
+        "budgets": [
+            {
+                "budget": one.budget.amount,
+                "unit": one.budget.unit,
+                "rule": _key(one.rule),
+                "samples": one.samples,
+                "accuracy": one.accuracy,
+            }
+            for one in selection.bought
         ],
         "plateaus": [
             {"rule": _key(one.rule), "accuracy": one.accuracy, "within_1_percent_from": one.samples}

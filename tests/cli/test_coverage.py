@@ -82,6 +82,21 @@ def test_votes_saturate_and_the_answer_says_what_would_do(run) -> None:
     assert plateaus["verifier_given"]["accuracy"] == pytest.approx(0.3042, abs=1e-4)
 
 
+def test_a_budget_buys_samples(run) -> None:
+    data = answer(run, *LLAMA, "--budget", "6.656e14,0.0333 USD,1", *LEVI)
+    flop, usd, nothing = data["budgets"]
+    assert (flop["unit"], flop["samples"]) == ("FLOP", 103.0)  # 100 tokens read, 400 each
+    assert flop["accuracy"] == pytest.approx(0.8, abs=2e-3)
+    assert (usd["unit"], usd["samples"]) == ("USD", 104.0)
+    assert (nothing["samples"], nothing["accuracy"]) == (0.0, 0.0)
+    judged = answer(run, *LLAMA, "--budget", "1e14", *LEVI, "--verifier", "tpr=1,parameters=8B")
+    oracle, given = judged["budgets"]
+    assert oracle["samples"] == (1e14 / 16e9 - 100) // 400
+    assert given["samples"] == (1e14 - 16e9 * 100) // (16e9 * 400 + 16e9 * 500)
+    table = run(*LLAMA, "--budget", "1e14", *LEVI).stdout
+    assert "What a budget for one question reaches" in table
+
+
 def test_a_judge_is_charged(run) -> None:
     population = ("--alpha", "1", "--beta", "1", "--target", "0.6")
     sizes = ("--parameters", "1e9", "--output-tokens", "10", "--prompt-tokens", "5")
@@ -186,6 +201,11 @@ def test_numbers_beyond_doubles_are_told_by_their_logarithm(run) -> None:
         ("--alpha 1 --beta 1 --verifier tpr=0.2,discrimination=1", "either discrimination, or"),
         ("--alpha 1 --beta 1 --verifier parameters=8B", "says nothing of how well it judges"),
         ("--alpha 1 --beta 1 --verifier tpr", "tpr has no value"),
+        ("--alpha 1 --beta 1 --budget 1e14", "needs --output-tokens and --parameters"),
+        (
+            "--alpha 1 --beta 1 --budget 1USD --output-tokens 9",
+            "needs --output-tokens and --output",
+        ),
         ("--counts missing.csv", "there is no file"),
         ("--counts missing.csv --alpha 1", "give either --counts, or --alpha"),
         ("--counts empty.csv", "has no column 'samples'"),

@@ -374,3 +374,30 @@ def test_the_table_that_the_shipped_scenario_is_fitted_to(policy: str, accuracy:
         generated = 109.2e12 if judge == 0.0 else 136.2e12
         flop = generated * (1.0 + judge / 7.24e9)
         assert solution.inference_flop == pytest.approx(1e6 * flop, rel=1e-3)
+
+
+def test_existing_models_search_too() -> None:
+    """Token overhead and the reading of the reward model, on a model of the catalogue."""
+    policies = [{"rebase": {"samples": [16], "tilt": 1.5, "overhead": 1.2, "choose": "best_of_n"}}]
+    task = one_class(difficulty=2, skills=1)
+    measured = {"MATH": task.pop("measured")}
+    shape = {"layers": 32, "width": 4096, "heads": 32, "parameters": N}
+    solution = solve(
+        scenario_of(
+            task,
+            model={
+                "train": False,
+                "candidates": [{"name": "8B", "shape": shape, "measured": measured}],
+            },
+            reasoning={"policies": policies},
+            limits=WIDE,
+        )
+    )
+    tokens = 16 * (PROMPT + 1.2 * OUTPUT)
+    assert solution.inference_flop == pytest.approx(1e6 * 2.0 * tokens * (N + JUDGE), rel=1e-9)
+    # 1 - (1 - psi')^16 of tilted chances, on a grid of chances that is even in x^a
+    a, b = POPULATION["alpha"], POPULATION["beta"]
+    x = ((np.arange(400_000) + 0.5) / 400_000) ** (1 / a)
+    weight = (1.0 - x) ** (b - 1.0)
+    missed = weight @ (1.0 - 1.5 * x / (1.0 + 0.5 * x)) ** 16 / weight.sum()
+    assert solution.accuracy == pytest.approx(1.0 - float(missed), abs=3e-6)
