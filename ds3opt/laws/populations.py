@@ -20,6 +20,9 @@ from ds3opt.laws.saturation import vote_limit, vote_plateau
 
 _NODES = 400
 """Of Gauss-Jacobi quadrature: exact for polynomials of degree 799, such as votes of 799 traces."""
+_NODES_PER_ROOT = 4.0
+"""Nodes for each root of the traces: nodes lie 1 / nodes^2 apart at the ends, where an answer of k
+traces changes within 1 / k."""
 _BLOCK = 4_000_000
 """Elements of a table that is summed at once, for memory."""
 
@@ -39,8 +42,11 @@ class Population(ABC):
         """Share that one of k traces solves; None where that was not measured."""
 
     @abstractmethod
-    def mean(self, answer: Answer) -> float | None:
-        """Share that a policy solves which makes this of one trace; None where it is not known."""
+    def mean(self, answer: Answer, samples: int = 1) -> float | None:
+        """Share that a policy of so many traces solves which makes this of one trace.
+
+        None where it is not known.
+        """
 
     @abstractmethod
     def masses(self, samples: int) -> FloatArray | None:
@@ -86,7 +92,7 @@ class SingleRate(Population):
         """Known for one trace."""
         return self.accuracy if samples == 1 else None
 
-    def mean(self, answer: Answer) -> float | None:
+    def mean(self, answer: Answer, samples: int = 1) -> float | None:
         """Not known."""
         return None
 
@@ -146,7 +152,7 @@ class CountedProblems(Population):
             return None
         return float(np.mean(pass_at_k(self.samples, self.correct, float(samples))))
 
-    def mean(self, answer: Answer) -> float | None:
+    def mean(self, answer: Answer, samples: int = 1) -> float | None:
         """Over the rates."""
         return float(np.mean(answer(self.rates)))
 
@@ -215,9 +221,10 @@ class BetaProblems(Population):
         """DS3 (59)."""
         return float(beta_coverage(self.alpha, self.beta, self.part, float(samples)))
 
-    def mean(self, answer: Answer) -> float | None:
+    def mean(self, answer: Answer, samples: int = 1) -> float | None:
         """By Gauss-Jacobi quadrature."""
-        node, weight = beta_quadrature(self.alpha, self.beta, _NODES)
+        nodes = max(_NODES, int(_NODES_PER_ROOT * np.sqrt(samples)))
+        node, weight = beta_quadrature(self.alpha, self.beta, nodes)
         never = float(answer(np.zeros(1))[0])
         return self.part * float(answer(node) @ weight) + (1.0 - self.part) * never
 

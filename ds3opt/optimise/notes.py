@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from ds3opt.laws.populations import SingleRate
 from ds3opt.optimise.solution import Note, TaskAllocation
+from ds3opt.policies import Policy
 from ds3opt.problem import Problem
 from ds3opt.units import format_quantity
 
@@ -93,16 +95,26 @@ def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note
         if not np.any(tasks.allowed[:, index]):
             unoffered[policy.name] = policy
     for name, policy in unoffered.items():
-        needs = (
-            "wrong_answers"
-            if policy.needs_wrong_answers
-            else f"a verifier of kind {policy.needs.name.lower()}"
-        )
         notes.append(
             Note(
                 "policy_not_offered",
                 "reasoning.policies",
-                f"{name} is offered to no class: none states {needs}",
+                f"{name} is offered to no class: {_lacking(problem, policy)}",
             )
         )
     return notes
+
+
+def _lacking(problem: Problem, policy: Policy) -> str:
+    """Why no class may use a policy."""
+    tasks = problem.tasks
+    assert tasks is not None
+    if all(tasks.group_population) and policy.branches > 1:
+        return "whole traces were measured, not their steps"
+    needs = ["wrong_answers"] if policy.needs_wrong_answers else []
+    if policy.needs:
+        needs.append(f"a verifier of kind {policy.needs.name.lower()}")
+    told = f"none states {' and '.join(needs)}"
+    if any(isinstance(one, SingleRate) for one in tasks.group_population):
+        told += ", or one measured rate is all that is known"
+    return told

@@ -17,7 +17,7 @@ from ds3opt.policies import BestOfN, MajorityVote, Policy, TaskTraits, WeightedV
 FloatArray = NDArray[np.float64]
 
 ORACLE = "verifier that never errs"
-MOST_JUDGED = 1_000_000
+MOST_JUDGED = 100_000
 """Samples up to which a verifier that errs is tried."""
 _COUNTED = 2.0**53
 

@@ -152,7 +152,7 @@ class Policy(ABC):
             one = np.zeros(chance.size, dtype=np.intp)
             return self.answer_success(chance, traits.take(one))
 
-        return population.mean(answers)
+        return population.mean(answers, self.samples)
 
     @property
     def outcome_checks(self) -> int:
