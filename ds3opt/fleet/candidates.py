@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.models import stacked, stored
+from ds3opt.fleet.models import shapes_at, stacked, stored
 from ds3opt.fleet.population import answer_success
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
 from ds3opt.fleet.serving import (
@@ -18,7 +18,6 @@ from ds3opt.fleet.serving import (
     deployment,
     latency_seconds,
     least_latency_seconds,
-    shapes_at,
     used,
 )
 from ds3opt.laws.compute import inference_flop

@@ -73,14 +73,15 @@ class Models:
         index = np.flatnonzero(keep)
         return replace(
             self,
-            shape=_each(self.shape, index),
+            shape=shapes_at(self.shape, index),
             loss_parameters=self.loss_parameters[index],
             names=tuple(self.names[i] for i in index) if self.names else (),
         )
 
 
-def _each(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
-    return _mapped(shape, lambda value: value[index])
+def shapes_at(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
+    """Shapes at an index of a list of shapes; figures of all of them stay as they are."""
+    return _mapped(shape, lambda value: value[index] if value.ndim else value)
 
 
 def trainable_models(scenario: Scenario) -> Models | None:

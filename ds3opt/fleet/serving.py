@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds3opt.fleet.models import shapes_at
 from ds3opt.laws.power import board_power_watts, facility_joules
 from ds3opt.laws.roofline import (
     Device,
@@ -105,16 +105,6 @@ class Use:
     """Of the site."""
 
 
-def shapes_at(shape: ModelShape, index: IntArray) -> ModelShape:
-    """Shapes at an index of a list of shapes."""
-    return replace(shape, **_mapped(shape, lambda value: value[index] if value.ndim else value))
-
-
-def _mapped(shape: ModelShape, change: Any) -> dict[str, Any]:
-    values = {field.name: getattr(shape, field.name) for field in fields(shape)}
-    return {n: None if v is None else change(np.asarray(v)) for n, v in values.items()}
-
-
 def deployment(
     server: Server,
     shape: ModelShape,
@@ -155,13 +145,9 @@ def batch_of(
     if hurried.size == 0:
         return most
     most[hurried] = _in_time(
-        server, _taken(shape, hurried), requests.take(hurried), accelerators, most[hurried]
+        server, shapes_at(shape, hurried), requests.take(hurried), accelerators, most[hurried]
     )
     return most
-
-
-def _taken(shape: ModelShape, index: IntArray) -> ModelShape:
-    return shapes_at(shape, index)
 
 
 def _in_time(
@@ -183,7 +169,7 @@ def _in_time(
     open_ = np.flatnonzero((found > 0.0) & ~whole)
     if open_.size == 0:
         return found
-    shape, requests = _taken(shape, open_), requests.take(open_)
+    shape, requests = shapes_at(shape, open_), requests.take(open_)
     low, high = fewest[open_], most[open_]
     for _ in range(_BISECTIONS):
         if np.all(high - low <= 1.0):

@@ -8,12 +8,12 @@ import numpy as np
 
 from ds3opt.fleet import Fleet
 from ds3opt.fleet.candidates import KnownModel, Offered, Way, joined
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, FLOP, JOULES, USES
 from ds3opt.fleet.serving import (
     deployment,
     latency_seconds,
     least_latency_seconds,
-    shapes_at,
     used,
 )
 from ds3opt.optimise.fleet.requests import requests_of

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ds3opt.fleet import Fleet
-from ds3opt.fleet.serving import least_latency_seconds, shapes_at
+from ds3opt.fleet.models import shapes_at
+from ds3opt.fleet.serving import least_latency_seconds
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import best_mix_of

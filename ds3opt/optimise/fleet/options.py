@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, FLOP, JOULES, USES
 from ds3opt.fleet.serving import (
     Deployment,
@@ -15,7 +16,6 @@ from ds3opt.fleet.serving import (
     Use,
     batch_of,
     deployment,
-    shapes_at,
     used,
 )
 from ds3opt.optimise.fleet.requests import requests_of
