@@ -78,32 +78,35 @@ def solve_fleet(
     progress : called with a stage and the fraction of it that is done.
     """
     search = FleetSearch(compile_fleet(scenario))
-    fleet = search.fleet
-    late = too_large(search) or too_slow(search)
-    solved = None
-    if late is None:
-        solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
-    if solved is None:
-        solution = replace(_empty(fleet), infeasibility=late or explain(search))
-    else:
-        solution = _solution(search, solved, details=details)
-        if details:
-            solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    solution = _optimum(search, details=details, progress=progress)
     asked = scenario.frontier if frontier else None
     if asked is not None:
         values = np.geomspace(asked.from_, asked.to, asked.points)
         values[0], values[-1] = asked.from_, asked.to
         points = []
         for number, value in enumerate(values):
-            points.append(_point(scenario, asked.over, float(value)))
+            points.append(_point(scenario, asked.over, float(value), search))
             if progress is not None:
                 progress("frontier", (number + 1) / values.size)
         solution = replace(solution, frontier_over=asked.over, frontier=tuple(points))
     return replace(solution, horizon_seconds=scenario.workload.horizon)
 
 
-def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _Solved | None:
-    """The optimum under a ledger; None where no plan keeps every limit."""
+def _optimum(search: FleetSearch, *, details: bool, progress: Progress | None = None) -> Solution:
+    """The certified optimum, or why there is none."""
+    late = too_large(search) or too_slow(search)
+    solved = None if late is not None else _solved(search, progress)
+    if solved is None:
+        return replace(_empty(search.fleet), infeasibility=late or explain(search))
+    solution = _solution(search, solved, details=details)
+    if details:
+        solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    return solution
+
+
+def _solved(search: FleetSearch, progress: Progress | None) -> _Solved | None:
+    """The optimum; None where no plan keeps every limit."""
+    ledger = Ledger.of(search.fleet, resource_scale(search))
     problem = search.fleet.problem
     relative = search.fleet.minimised is not None
     gap = problem.resource_gap if relative else problem.gap * search.fleet.scale / ledger.scale
@@ -362,12 +365,16 @@ def _baseline(
     return Baseline(name, words, sign * value, outcome.parameters, outcome.training_tokens)
 
 
-def _point(scenario: Scenario, over: str, value: float) -> FrontierPoint:
-    """One row of the Pareto table."""
+def _point(scenario: Scenario, over: str, value: float, like: FleetSearch) -> FrontierPoint:
+    """One row of the Pareto table, with what was worked out of the same tasks and shapes."""
     limits = scenario.limits.model_copy(update={over: value})
     there = scenario.model_copy(update={"limits": limits, "frontier": None})
-    solution = solve_fleet(there, frontier=False, details=False)
-    return frontier_point(value, solution)
+    search = FleetSearch(compile_fleet(there, like.fleet.models), like)
+    possible = too_large(search) is None and too_slow(search) is None
+    solved = _solved(search, None) if possible else None
+    # a row says that there is no plan, not why
+    found = _empty(search.fleet) if solved is None else _solution(search, solved, details=False)
+    return frontier_point(value, found)
 
 
 def evaluate_fleet(
