@@ -16,6 +16,7 @@ from ds3opt.optimise.fleet.existing import with_known_models
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE, Evaluator, Options, options_of
 from ds3opt.optimise.fleet.prices import Offers, best_net, bound, good_prices, net_worth
+from ds3opt.optimise.menu import Actions
 from ds3opt.optimise.training import Training
 
 FloatArray = NDArray[np.float64]
@@ -58,13 +59,16 @@ def better(best: Plan, found: list[Plan]) -> Plan:
 class FleetSearch:
     """The best plan for a fleet and the least upper bound found for any."""
 
-    def __init__(self, fleet: Fleet, like: FleetSearch | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, like: FleetSearch | None = None, *, actions: Actions | None = None
+    ) -> None:
         """A search over a fleet.
 
         Parameters
         ----------
         like : a search over the same tasks, models and servers under other limits, or another rule
             for training: its options, and what they use, are taken over.
+        actions : all that a trained model may do, in place of every policy and token budget.
         """
         self.fleet: Fleet = (
             with_known_models(fleet, STEPS_PER_OCTAVE)
@@ -76,7 +80,8 @@ class FleetSearch:
         self.options: Options
         self.evaluate: Evaluator
         if like is None:
-            self.options = options_of(self.fleet, trained=fleet.models is not None)
+            trained = fleet.models is not None
+            self.options = options_of(self.fleet, trained=trained, actions=actions)
             self.evaluate = Evaluator(self.fleet, self.options)
         else:
             self.options, self.evaluate = like.options, like.evaluate

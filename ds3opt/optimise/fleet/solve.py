@@ -13,6 +13,7 @@ from ds3opt.fleet import Fleet, compile_fleet
 from ds3opt.optimise.answer import class_outcomes
 from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
+from ds3opt.optimise.fleet.given import search_as_given
 from ds3opt.optimise.fleet.infeasible import explain, too_large, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
@@ -385,27 +386,21 @@ def evaluate_fleet(
     policies: Mapping[str, str] | None = None,
     token_budgets: Mapping[str, float] | None = None,
 ) -> Solution:
-    """Score a given model on a fleet; policies and token budgets are chosen as well as possible.
+    """Score a given model on a fleet; what is not given is chosen as well as possible.
+
+    Parameters
+    ----------
+    training_tokens : None where the scenario's data is infinite.
+    policies, token_budgets : by class, as for scenarios without hardware.
 
     Raises
     ------
-    UsageError : where policies or token budgets are given: they are chosen here.
+    UsageError : for a class or a policy that the scenario does not have.
     """
-    from ds3opt.errors import UsageError
-    from ds3opt.fleet.models import one_model
-
-    if policies or token_budgets:
-        raise UsageError("on hardware policies and token budgets are chosen, not given")
-    given = training_tokens if training_tokens is not None else math.inf
-    fleet = compile_fleet(scenario, one_model(scenario, parameters))
-    space = replace(
-        fleet.problem.space,
-        parameters=(parameters, parameters),
-        training_tokens=(given, given),
-        tokens_per_parameter=(0.0, math.inf),
+    search = search_as_given(
+        scenario, parameters, training_tokens, policies or {}, token_budgets or {}
     )
-    fleet = replace(fleet, problem=replace(fleet.problem, space=space))
-    search = FleetSearch(fleet)
+    fleet = search.fleet
     ledger = Ledger.of(fleet, resource_scale(search))
     lowest, _ = search.loss_span(ledger)
     plan = Plan(shape=0, loss=float(lowest[0]))
