@@ -344,17 +344,11 @@ def _fits(
     """Refuse a model that no replica holds."""
     if np.any(accelerators > 0.0) or np.any(np.isfinite(limit)):
         return
-    largest = max(server.replica_sizes)
-    usable = largest * float(
-        server.efficiency.usable_memory * server.device.memory_bytes
-        - server.efficiency.reserve_bytes
-    )
     need = float(np.asarray(shape.weight_bytes)[0])
-    together = "1 accelerator" if largest == 1 else f"{largest} accelerators"
     raise ScenarioError(
         Mistake(
-            f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and a replica of "
-            f"{together} has {usable / 1e9:.4g} GB for weights and caches",
+            f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and "
+            f"{server.largest_replica}",
             path=f"model.candidates[{number}].shape",
             hint="give hardware.inference.accelerators_per_replica a larger number, or weights a "
             "smaller format",

@@ -17,6 +17,7 @@ from ds3opt.laws.roofline import (
     decode_step,
     prefill_seconds,
     sequences_that_fit,
+    usable_bytes,
 )
 
 FloatArray = NDArray[np.float64]
@@ -51,6 +52,19 @@ class Server:
     """Tenth and ninetieth percentile of true over predicted accelerator time."""
     joules_factors: tuple[float, float] | None = None
     """The same of energy."""
+
+    @property
+    def usable_bytes(self) -> float:
+        """Memory of one accelerator for weights and caches."""
+        return float(usable_bytes(self.device, self.efficiency))
+
+    @property
+    def largest_replica(self) -> str:
+        """What the largest replica holds, in words."""
+        largest = max(self.replica_sizes)
+        accelerators = "1 accelerator" if largest == 1 else f"{largest} accelerators"
+        usable = largest * self.usable_bytes / 1e9
+        return f"a replica of {accelerators} has {usable:.4g} GB for weights and caches"
 
 
 @dataclass(frozen=True)

@@ -28,20 +28,18 @@ def too_large(search: FleetSearch) -> Infeasibility | None:
     if fleet.server is None or fleet.models is None or fleet.offered is not None:
         return None
     server = fleet.server
-    each = server.device.memory_bytes * server.efficiency.usable_memory
-    usable = float(each - server.efficiency.reserve_bytes)
     weights = float(np.min(np.asarray(fleet.models.shape.weight_bytes)))
     largest = max(server.replica_sizes)
-    if weights < largest * usable:
+    if weights < largest * server.usable_bytes:
         return None
-    needed = float(np.floor(weights / usable)) + 1.0
+    needed = float(np.floor(weights / server.usable_bytes)) + 1.0
     return Infeasibility(
         "hardware.inference.accelerators_per_replica",
         float(largest),
         needed,
         "accelerators",
         f"no model fits a replica: the smallest has {weights / 1e9:.4g} GB of weights, and "
-        f"{largest} accelerators have {largest * usable / 1e9:.4g} GB for weights and caches",
+        f"{server.largest_replica}",
     )
 
 
