@@ -304,7 +304,10 @@ def _limited(data: dict[str, Any], rng: Any, one_of: Any, fleet: Any) -> dict[st
             data["limits"]["training_flop"] = flop * factor
         else:
             served = sum(r * u for r, u in zip(bench.served(name, 0), use, strict=True))
-            data["limits"][name] = (served + flop * bench.trained(name, 0)) * factor
+            taken = served + flop * bench.trained(name, 0)
+            if taken == 0.0:  # a plan that serves nothing; a limit must leave something
+                name, taken = "total_flop", flop
+            data["limits"][name] = taken * factor
     if rng.random() < 0.6:
         _tighten(data, rng, fleet, shape, tokens)
     if rng.random() < 0.3:
