@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ds3opt.errors import UsageError
@@ -48,7 +49,7 @@ def brute(
             bench.steps[index] = sorted({int(tokens // (k * PER_STEP)) for k in range(1, 9)} - {0})
     (shape,) = bench.shapes
     kept = []
-    for way in bench.ways(shape, bench.loss(shape, oracle("fleet").np.array([TOKENS]))):
+    for way in bench.ways(shape, bench.loss(shape, np.array([TOKENS]))):
         name = bench.tasks[way.task].task.name
         policy, samples, branches, steps = way.label
         width = samples * branches
