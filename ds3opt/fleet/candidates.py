@@ -9,17 +9,10 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.models import shapes_at, stacked, stored
+from ds3opt.fleet.models import number_formats, shapes_at, stacked, stored
 from ds3opt.fleet.population import answer_success
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
-from ds3opt.fleet.serving import (
-    Requests,
-    Server,
-    deployment,
-    latency_seconds,
-    least_latency_seconds,
-    used,
-)
+from ds3opt.fleet.serving import Requests, Server, served
 from ds3opt.laws.compute import inference_flop
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.policies import Policy
@@ -77,8 +70,9 @@ class KnownModel:
     classes: NDArray[np.bool_]  # (class,) that the law speaks for, having no measurements
 
 
-def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownModel, ...]:
+def known_models(scenario: Scenario) -> tuple[KnownModel, ...]:
     """The candidates of known loss."""
+    weights, cache = number_formats(scenario)
     names = [task.name for task in scenario.workload.mix or ()]
     return tuple(
         KnownModel(
@@ -257,17 +251,9 @@ def _priced(
             longest_check,
             max_latency[task],
         )
-        placed = deployment(server, each, requests)
-        use = used(server, each, requests, trace, placed.accelerators, placed.sequences, check)
+        placed, use, latency = served(server, each, requests, trace, check)
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
         accelerators, sequences = placed.accelerators, placed.sequences
-        latency = np.where(
-            placed.possible,
-            latency_seconds(
-                server, each, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
-            ),
-            least_latency_seconds(server, each, requests),
-        )
         _fits(candidate, number, shape, server, accelerators, max_latency[task])
     return Offered(
         task=task,

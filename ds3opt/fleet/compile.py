@@ -140,9 +140,7 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         max_latency=latency,
         models=found,
         offered=offered,
-        known=known_models(
-            scenario, server.weights if server else "bf16", server.kv_cache if server else "bf16"
-        ),
+        known=known_models(scenario),
         server=server,
         run=run,
         rows=rows_of(scenario, known, run, periods),

@@ -258,6 +258,27 @@ def least_latency_seconds(server: Server, shape: ModelShape, requests: Requests)
     return least
 
 
+def served(
+    server: Server,
+    shape: ModelShape,
+    requests: Requests,
+    trace_tokens: FloatArray,
+    check_flop: FloatArray | float = 0.0,
+) -> tuple[Deployment, Use, FloatArray]:
+    """Requests where they take least: replicas and batches, what is taken, and latency, (request,).
+
+    Where no replica keeps the latency, it is the shortest of all.
+    """
+    placed = deployment(server, shape, requests)
+    replica, batch = placed.accelerators, placed.sequences
+    use = used(server, shape, requests, trace_tokens, replica, batch, check_flop)
+    kept = latency_seconds(
+        server, shape, requests, np.maximum(replica, 1.0), np.maximum(batch, 1.0)
+    )
+    shortest = least_latency_seconds(server, shape, requests)
+    return placed, use, np.where(placed.possible, kept, shortest)
+
+
 def used(
     server: Server,
     shape: ModelShape,
