@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet, compile_fleet
 from ds3opt.optimise.answer import class_outcomes
+from ds3opt.optimise.baseline import on_rule
 from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.given import search_as_given
@@ -346,12 +347,7 @@ def _baseline(
     fleet: Fleet, beside: FleetSearch, price: FloatArray | None, name: str, words: str
 ) -> Baseline:
     """The best that a rule for training tokens reaches: a scan of the shapes, not certified."""
-    space = fleet.problem.space
-    if name == "training_optimal_ratio":
-        space = replace(space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
-    else:
-        space = replace(space, tokens_per_parameter=(20.0, 20.0))
-    there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None, known=())
+    there = replace(fleet, problem=on_rule(fleet.problem, name), offered=None, known=())
     search = FleetSearch(there, beside if fleet.offered is None else None)
     ledger = Ledger.of(there, resource_scale(search))
     plan = search.scan(ledger, price if fleet.minimised is None else None)
