@@ -42,7 +42,6 @@ def closed_forms(task: IdealTask) -> ClosedForms:
     counted = list(Counter(task.walks).items())
     success = _success(task, [(_walk_success(w), n) for w, n in counted])
     hopeless = _success(task, [(float(w.skills == 0), n) for w, n in counted])
-    known = success is not None and hopeless is not None
     total = np.zeros(6)
     for walk, count in counted:
         n, advance, ruin = float(walk.levels), *_level(walk)
@@ -61,7 +60,9 @@ def closed_forms(task: IdealTask) -> ClosedForms:
             _flop(task, walk, count, n, n * n),
         ]
     steps, tokens, flop, charged, most, most_flop = (float(one) for one in total)
-    mixed = possible * success + task.unsolvable * hopeless if known else None
+    mixed = None
+    if success is not None and hopeless is not None:
+        mixed = possible * success + task.unsolvable * hopeless
     return ClosedForms(mixed, steps, tokens, flop, charged, most, most_flop)
 
 

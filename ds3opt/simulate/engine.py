@@ -127,7 +127,7 @@ def _block(process: Process, rng: np.random.Generator) -> dict[str, FloatArray]:
             process.remember(state, rng)
         alive = state.alive
         _charge(process, state, alive, before)
-        goes_on = alive.any(axis=1)
+        goes_on = np.asarray(alive.any(axis=1))
         ended = open_runs & ~goes_on
         if ended.any():
             found["time"][state.run[ended]] = time
@@ -238,7 +238,7 @@ def _charge(process: Process, state: State, alive: BoolArray, before: BoolArray)
     for name, amount in process.cost.items():
         label, given = f"cost {name}", np.asarray(amount(state))
         if given.ndim == 1:
-            rows = charged.any(axis=1)
+            rows = np.asarray(charged.any(axis=1))
             one = _amounts(amount, label, given, rows.shape, rows)
             state.total[label] += np.where(rows, one, 0.0)
         else:

@@ -119,13 +119,14 @@ def chosen(task: IdealTask, right: NDArray[np.bool_], rng: np.random.Generator) 
     right : of every walk, (run, walk).
     """
     if right.shape[1] == 1 or task.choice == ANY:
-        return right.any(axis=1).astype(np.float64)
+        return np.asarray(right.any(axis=1), dtype=np.float64)
     if task.choice == VERIFIER:
         rate = np.where(right, task.true_positive_rate, task.false_positive_rate)
         accepted = rng.random(right.shape) < rate
         candidate = accepted | ~accepted.any(axis=1, keepdims=True)
         lot = np.where(candidate, rng.random(right.shape), -1.0)
-        return right[np.arange(len(right)), np.argmax(lot, axis=1)].astype(np.float64)
+        picked = right[np.arange(len(right)), np.argmax(lot, axis=1)]
+        return np.asarray(picked, dtype=np.float64)
     return _voted(task.wrong_answer_shares, right, rng)
 
 
@@ -144,7 +145,7 @@ def _voted(
     ahead = np.max(counts[:, 1:-1], axis=1)
     tied = np.sum(counts[:, 1:-1] == votes[:, None], axis=1)
     wins = (votes > 0) & (votes >= ahead) & (rng.random(runs) * (1.0 + tied) < 1.0)
-    return wins.astype(np.float64)
+    return np.asarray(wins, dtype=np.float64)
 
 
 # -- the instance ---------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class _Kernels:
     def outcome(self, state: State, rng: np.random.Generator) -> NDArray[np.bool_]:
         """(17): success at the next skill with p, unless the walk is ruined or hopeless."""
         able = (state.node == _NEXT) & ~state["ruined"] & state["solvable"][:, None]
-        return able & (rng.random(state.shape) < self.skill_success[state["walk"]])
+        return np.asarray(able & (rng.random(state.shape) < self.skill_success[state["walk"]]))
 
     def remember(self, state: State, rng: np.random.Generator) -> None:
         """Skills gained, and what a failed step spoils."""

@@ -42,7 +42,7 @@ class Table:
         wrapped = np.where(row < 0, row + self.rows.shape[0], row)
         # adding the row's number may round up to the next row
         place = np.minimum(wrapped + uniform, np.nextafter(wrapped + 1.0, 0.0))
-        return np.searchsorted(self.edges, place, side="right") - wrapped * columns
+        return np.asarray(np.searchsorted(self.edges, place, side="right") - wrapped * columns)
 
 
 def table(
@@ -126,9 +126,7 @@ def from_mapping(
     ProcessError : for names that are none, and rows that are missing.
     """
     rows = np.zeros((len(row_names), len(column_names)))
-    wrong = [
-        _unknown(f"{name}: row", row, row_names) for row in given if str(row) not in row_names
-    ]
+    wrong = [_unknown(f"{name}: row", row, row_names) for row in given if str(row) not in row_names]
     for number, label in enumerate(row_names):
         entries = given.get(label)
         if entries is None:

@@ -142,9 +142,7 @@ class Process:
             _whole("traces", self.traces, 1, MOST_TRACES),
             _whole("max_traces", self.max_traces, self.traces, MOST_TRACES),
             _whole("max_steps", self.max_steps, 1, 10**9),
-            None
-            if callable(self.children)
-            else _whole("children", self.children, 0, MOST_TRACES),
+            None if callable(self.children) else _whole("children", self.children, 0, MOST_TRACES),
             _unless(len(set(names)) == len(names), "memory and environment share a name"),
             _unless("success" in self.evaluations, 'evaluate has no function for "success"'),
             _unless(
