@@ -126,6 +126,8 @@ def simulate(
             chosen,
             found,
             whole=len(chosen) == len(rows),
+            charges_budget=loaded.scenario.reasoning.charge == "budget",
+            precision=view.precision,
             own=function.name if function is not None else None,
             version=version(),
             sha256=loaded.sha256,
@@ -260,7 +262,9 @@ def _own_process(view: View, kernel: str, runs: int, seed: int, confidence: floa
     with guarded(function.path), progress_bar(view.quiet) as progress:
         process = _process(function, function.function())
         found = compare_process(process, runs, seed, confidence, progress)
-    view.emit(process_document(function.name, process, found, version=version()))
+    view.emit(
+        process_document(function.name, process, found, precision=view.precision, version=version())
+    )
     return _verdict(view, found)
 
 

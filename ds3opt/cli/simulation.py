@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
+from ds3opt.cli.simulation_data import estimate_data, left_out, records, row_data, run_data
 from ds3opt.optimise.solution import Solution
 from ds3opt.report.document import Column, Document, Table
-from ds3opt.report.values import Interval, Measure, Phrase, Value
+from ds3opt.report.values import Interval, Measure, Phrase, Value, shown
 from ds3opt.report.words import dimension_shown
 from ds3opt.simulate.answer import AnswerRow
 from ds3opt.simulate.comparison import Comparison, Simulated, mix_estimate, together
@@ -17,17 +18,16 @@ from ds3opt.simulate.statistics import Estimate
 FEW = 3
 """A class with more rows than this is summed up."""
 _WORDS = {"success": "accuracy", "flop": "inference FLOP"}
-_NAMES = {"success": "accuracy", "flop": "inference_flop"}
 _DIMENSIONS = {
     "success": "percent",
-    "steps": "number",
-    "tokens": "tokens",
+    "steps": "count, fixed",
+    "tokens": "tokens, fixed",
     "flop": "flop",
 }
-_UNITS = {"tokens": "tokens", "flop": "FLOP"}
+_MOST_DIGITS = 8
 _WORTH_SAYING = 1e-3
 """Relative difference of charged and exact FLOP from which a note is made of it."""
-_SAME = " "
+_BLANK = " "
 
 
 def answer_document(
@@ -36,7 +36,9 @@ def answer_document(
     found: Comparison,
     *,
     whole: bool,
+    charges_budget: bool,
     own: str | None,
+    precision: int,
     version: str,
     sha256: str,
     every_row: bool,
@@ -46,6 +48,7 @@ def answer_document(
     Parameters
     ----------
     whole : whether these are all rows of the answer.
+    charges_budget : whether the answer charges whole token budgets.
     own : name of the user's function that made the processes, if one did.
     """
     mix = mix_estimate(found, rows) if whole and len(rows) > 1 and found.simulated else None
@@ -55,57 +58,58 @@ def answer_document(
         title=f"{solution.scenario}: {what} of the answer, {_runs_words(found)}",
         tables=(
             _model(solution),
-            _table("Simulated beside the closed forms", lines, mix, found),
+            _table("Simulated beside the closed forms", lines, mix, found, precision),
             _not_simulated(rows),
-            _notes([*_about_rows(found), *_about_answer(solution, rows)]),
+            _notes([*_about_rows(found), *_about_answer(solution, rows, charges_budget)]),
         ),
         data={
             "schema_version": 1,
             "scenario": solution.scenario,
             "process": own,
-            **_run_data(found),
+            **run_data(found),
             "parameters": solution.parameters,
             "training_tokens": solution.training_tokens,
             "loss": solution.loss,
-            "accuracy": None if mix is None else _estimate_data(mix),
+            "accuracy": None if mix is None else estimate_data(mix),
             "rows": [
-                *(_row_data(one) for one in found.simulated),
-                *(_left_out(row) for row in rows if row.task is None),
+                *(row_data(one) for one in found.simulated),
+                *(left_out(row) for row in rows if row.task is None),
             ],
             "provenance": {"ds3opt_version": version, "scenario_sha256": sha256},
         },
-        records=_records(found),
+        records=records(found),
     )
 
 
-def process_document(name: str, process: Process, found: Comparison, *, version: str) -> Document:
+def process_document(
+    name: str, process: Process, found: Comparison, *, precision: int, version: str
+) -> Document:
     """A process of the user's own."""
     (one,) = found.simulated
     compared = bool(process.closed_form)
     title = "Simulated beside the closed forms" if compared else "Simulated"
+    table = _table(title, [((name,), one.estimates)], None, found, precision)
     return Document(
         title=f"{name}: {_runs_words(found)}",
-        tables=(
-            _table(title, [(name, _SAME, one.estimates)], None, found),
-            _notes(_about(one, "")),
-        ),
+        tables=(table, _notes(_about(one, ""))),
         data={
             "schema_version": 1,
             "process": name,
-            **_run_data(found),
+            **run_data(found),
             "cut_off": one.cut,
             "refused_branches": one.refused,
             "can_stop": process.can_stop,
-            "quantities": [_estimate_data(e) for e in one.estimates],
+            "quantities": [estimate_data(e) for e in one.estimates],
             "provenance": {"ds3opt_version": version},
         },
-        records=_records(found, name),
+        records=records(found, name),
     )
 
 
 # -- for people -------------------------------------------------------------------------------
 
-_Line = tuple[str, Value, tuple[Estimate, ...]]
+_Line = tuple[tuple[Value, ...], tuple[Estimate, ...]]
+"""Words that stand below each other beside the means."""
 
 
 def _lines(found: Comparison, *, every_row: bool) -> list[_Line]:
@@ -116,35 +120,40 @@ def _lines(found: Comparison, *, every_row: bool) -> list[_Line]:
     lines: list[_Line] = []
     for name, parts in by_class.items():
         if every_row or len(parts) <= FEW:
-            lines += ((name, _policy(one), one.estimates) for one in parts)
+            lines += (((name, *_policy(one)), one.estimates) for one in parts)
             continue
         names = [one.name for one in parts[0].estimates]
         merged = tuple(e for n in names if (e := together(parts, n)) is not None)
-        lines.append((name, f"{len(parts)} rows", merged))
+        lines.append(((name, f"  {len(parts)} rows"), merged))
     return lines
 
 
-def _policy(one: Simulated) -> Value:
+def _policy(one: Simulated) -> tuple[Value, ...]:
+    """Policy, then token budget and part of the requests."""
     assert one.row is not None
     allocation = one.row.allocation
     budget = Measure(allocation.token_budget, "tokens")
     if allocation.fraction < 1.0 - 1e-12:
         part = Measure(allocation.fraction, "part")
-        return Phrase(f"{allocation.words}, {{}} ({{}} of requests)", (budget, part))
-    return Phrase(f"{allocation.words}, {{}}", (budget,))
+        return f"  {allocation.words}", Phrase("  {}, {} of requests", (budget, part))
+    return f"  {allocation.words}", Phrase("  {}", (budget,))
 
 
-def _table(title: str, lines: Sequence[_Line], mix: Estimate | None, found: Comparison) -> Table:
+def _table(
+    title: str, lines: Sequence[_Line], mix: Estimate | None, found: Comparison, precision: int
+) -> Table:
     rows: list[tuple[Value, ...]] = []
-    for name, policy, estimates in lines:
-        for index, one in enumerate(estimates):
-            first = (name, policy) if index == 0 else (_SAME, _SAME)
-            rows.append((*first, *_cells(one)))
+    for words, estimates in lines:
+        for index in range(max(len(words), len(estimates))):
+            label = words[index] if index < len(words) else _BLANK
+            cells: tuple[str | None, ...] = (_BLANK,) * 6
+            if index < len(estimates):
+                cells = _cells(estimates[index], precision)
+            rows.append((label, *cells))
     if mix is not None:
-        rows.append(("all tasks", _SAME, *_cells(mix)))
+        rows.append(("all tasks", *_cells(mix, precision)))
     columns = (
-        Column("name", "class"),
-        Column("policy", "policy, token budget"),
+        Column("name", "process" if found.simulated[0].row is None else "class"),
         Column("quantity", "a request"),
         Column("mean", "simulated", "number"),
         Column("interval", f"{100 * found.confidence:g} % interval", "number"),
@@ -152,30 +161,36 @@ def _table(title: str, lines: Sequence[_Line], mix: Estimate | None, found: Comp
         Column("z", "z", "number"),
         Column("agrees", "agrees"),
     )
-    if all(policy == _SAME for _, policy, _ in lines):
-        columns = (Column("name", "process"), *columns[1:])
-    table = Table(title, columns, tuple(rows), footer=_footer(found)).without_empty(("name",))
-    if all(row[1] == _SAME for row in rows):
-        keep = [i for i in range(len(table.columns)) if i != 1]
-        return Table(
-            table.title,
-            tuple(table.columns[i] for i in keep),
-            tuple(tuple(row[i] for i in keep) for row in table.rows),
-            footer=table.footer,
-        )
-    return table
+    return Table(title, columns, tuple(rows), footer=_footer(found)).without_empty(("name",))
 
 
-def _cells(one: Estimate) -> tuple[Value, ...]:
-    dimension = _DIMENSIONS.get(one.name, "number")
+def _cells(one: Estimate, precision: int) -> tuple[str | None, ...]:
+    """The cells of one mean, with the digits that its interval needs."""
+    dimension = _DIMENSIONS.get(one.name, "count, fixed")
+    digits = max(precision, min(_digits(one), _MOST_DIGITS))
+
+    def text(value: Value) -> str:
+        return shown(value, dimension, digits)
+
     return (
         _WORDS.get(one.name, one.name),
-        Measure(one.mean, dimension),
-        Interval(one.low, one.high, dimension),
-        None if one.exact is None else Measure(one.exact, dimension),
+        text(one.mean),
+        text(Interval(one.low, one.high, dimension)),
+        None if one.exact is None else text(one.exact),
         None if one.z is None else f"{one.z:+.2f}",
         None if one.agrees is None else "yes" if one.agrees else "NO",
     )
+
+
+def _digits(one: Estimate) -> int:
+    """Digits that show two of the width of an interval."""
+    width = one.high - one.low
+    if width <= 0.0:
+        return 0
+    if one.name == "success":
+        return 2 - math.floor(math.log10(100.0 * width))
+    size = max(abs(one.low), abs(one.high))
+    return math.floor(math.log10(size)) - math.floor(math.log10(width)) + 2
 
 
 def _footer(found: Comparison) -> str:
@@ -258,14 +273,19 @@ def _about_rows(found: Comparison) -> list[Phrase | str]:
     return notes
 
 
-def _about_answer(solution: Solution, rows: Sequence[AnswerRow]) -> list[Phrase | str]:
+def _about_answer(
+    solution: Solution, rows: Sequence[AnswerRow], charges_budget: bool
+) -> list[Phrase | str]:
     """Where the answer's own figures are not those of the process."""
     notes: list[Phrase | str] = []
     if any(not row.whole_steps for row in rows):
-        notes.append(
-            "the scenario reads steps as continuous; a process has whole ones, so the closed forms "
-            "here are those of whole steps and differ from the answer's accuracy"
+        words = (
+            "the scenario reads steps as continuous, which gives the answer its accuracy of {}; a "
+            "process has whole steps, and the closed forms here are theirs"
         )
+        notes.append(Phrase(words, (Measure(solution.accuracy, "percent"),)))
+    if charges_budget:
+        notes.append("the answer charges whole token budgets; what requests use is shown here")
     if solution.status.code == "not_converged":
         notes.append("the answer stopped before the requested gap was reached")
     return notes
@@ -273,108 +293,3 @@ def _about_answer(solution: Solution, rows: Sequence[AnswerRow]) -> list[Phrase 
 
 def _runs_words(found: Comparison) -> str:
     return f"{found.runs:,} requests each, seed {found.seed}"
-
-
-# -- for machines -----------------------------------------------------------------------------
-
-
-def _run_data(found: Comparison) -> dict[str, Any]:
-    return {
-        "runs": found.runs,
-        "seed": found.seed,
-        "confidence": found.confidence,
-        "comparisons": found.comparisons,
-        "agrees": found.agrees,
-    }
-
-
-def _estimate_data(one: Estimate) -> dict[str, Any]:
-    return {
-        "quantity": _NAMES.get(one.name, one.name),
-        "unit": _UNITS.get(one.name),
-        "mean": one.mean,
-        "low": one.low,
-        "high": one.high,
-        "standard_error": one.standard_error,
-        "closed_form": one.exact,
-        "z": one.z,
-        "agrees": one.agrees,
-    }
-
-
-def _row_data(one: Simulated) -> dict[str, Any]:
-    assert one.row is not None
-    allocation = one.row.allocation
-    return {
-        **_identity(one.row),
-        "steps_of_a_trace": allocation.steps,
-        "token_budget": allocation.token_budget,
-        "simulated": True,
-        "answer_accuracy": allocation.accuracy,
-        "charged_flop": None if one.forms is None else one.forms.charged_flop,
-        "cut_off": one.cut,
-        "refused_branches": one.refused,
-        "quantities": [_estimate_data(e) for e in one.estimates],
-    }
-
-
-def _left_out(row: AnswerRow) -> dict[str, Any]:
-    return {**_identity(row), "simulated": False, "why_not": row.why_not}
-
-
-def _identity(row: AnswerRow) -> dict[str, Any]:
-    allocation = row.allocation
-    return {
-        "name": allocation.name,
-        "share": allocation.share,
-        "fraction": allocation.fraction,
-        "difficulty": allocation.difficulty,
-        "skills": allocation.skills,
-        "policy": None if allocation.policy is None else allocation.policy.as_dict(),
-        "model": allocation.model,
-        "way": allocation.way,
-        "period": allocation.period,
-    }
-
-
-def _records(found: Comparison, name: str = "") -> Table:
-    names = (
-        "name", "share", "difficulty_nats_per_token", "skills", "policy", "samples", "branches",
-        "token_budget", "quantity", "unit", "mean", "low", "high", "standard_error",
-        "closed_form", "z", "agrees",
-    )  # fmt: skip
-    rows: list[tuple[Value, ...]] = []
-    for one in found.simulated:
-        row: tuple[Value, ...] = (name, *[None] * 7)
-        if one.row is not None:
-            a = one.row.allocation
-            policy = a.policy
-            assert policy is not None
-            row = (
-                a.name,
-                a.share,
-                a.difficulty,
-                a.skills,
-                policy.name,
-                policy.samples,
-                policy.branches,
-                a.token_budget,
-            )
-        for e in one.estimates:
-            agrees = None if e.agrees is None else str(e.agrees).lower()
-            quantity, unit = _NAMES.get(e.name, e.name), _UNITS.get(e.name)
-            rows.append(
-                (
-                    *row,
-                    quantity,
-                    unit,
-                    e.mean,
-                    e.low,
-                    e.high,
-                    e.standard_error,
-                    e.exact,
-                    e.z,
-                    agrees,
-                )
-            )
-    return Table("", tuple(Column(one, "") for one in names), tuple(rows))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ds3opt.simulate.engine import Ensemble, simulate
+from ds3opt.simulate.ideal import IdealTask, Walk, process_of
 from ds3opt.simulate.kernels import BRANCH, IDLE, NOTHING, STOP, ProcessError, choose
 from ds3opt.simulate.process import Process
+from ds3opt.simulate.shortcut import simulate_task
 from ds3opt.simulate.state import State
 
 __all__ = [
@@ -13,9 +15,13 @@ __all__ = [
     "NOTHING",
     "STOP",
     "Ensemble",
+    "IdealTask",
     "Process",
     "ProcessError",
     "State",
+    "Walk",
     "choose",
+    "process_of",
     "simulate",
+    "simulate_task",
 ]

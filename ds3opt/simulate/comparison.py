@@ -194,7 +194,7 @@ def _staged(
 
 
 def together(parts: Sequence[Simulated], name: str) -> Estimate | None:
-    """Several rows of one class as one: means by share, the z that is farthest from 0."""
+    """Several rows of one class as one, by share; it agrees where every row does."""
     pairs = [
         (one.row.allocation.share, found)
         for one in parts
@@ -213,8 +213,8 @@ def together(parts: Sequence[Simulated], name: str) -> Estimate | None:
     # ends of the parts added in quadrature: intervals of independent means
     down = float(np.sqrt(np.sum((weight * [one.mean - one.low for _, one in pairs]) ** 2)))
     up = float(np.sqrt(np.sum((weight * [one.high - one.mean for _, one in pairs]) ** 2)))
-    exact = [one.exact for _, one in pairs if one.exact is not None]
-    scores = [one.z for _, one in pairs if one.z is not None]
+    known = [one.exact for _, one in pairs if one.exact is not None]
+    exact = mean(known) if len(known) == len(pairs) else None
     verdicts = [one.agrees for _, one in pairs if one.agrees is not None]
     return replace(
         pairs[0][1],
@@ -222,7 +222,7 @@ def together(parts: Sequence[Simulated], name: str) -> Estimate | None:
         low=centre - down,
         high=centre + up,
         standard_error=error,
-        exact=mean(exact) if len(exact) == len(pairs) else None,
-        z=max(scores, key=abs) if scores else None,
+        exact=exact,
+        z=None if exact is None or error == 0.0 else (centre - exact) / error,
         agrees=all(verdicts) if verdicts else None,
     )

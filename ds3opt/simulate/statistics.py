@@ -10,6 +10,8 @@ from scipy import special
 
 from ds3opt.simulate.kernels import FloatArray
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -53,6 +55,8 @@ def estimate(
     mean = float(np.sum(values)) / count
     share = name == "success" and bool(np.all((values == 0.0) | (values == 1.0)))
     spread = float(np.sqrt(np.mean(np.square(values - mean))))
+    if spread <= _ROUNDING * abs(mean):
+        spread = 0.0
     error = spread / math.sqrt(count)
     z_level = -float(special.ndtri((1.0 - confidence) / 2.0))
     low, high = mean - z_level * error, mean + z_level * error
@@ -67,7 +71,7 @@ def estimate(
         agrees = _binomial_agrees(round(mean * count), count, exact, alpha)
     else:
         top = max(most or 0.0, float(values.max(initial=0.0)))
-        rounding = 1e-12 * max(abs(exact), abs(mean))
+        rounding = _ROUNDING * max(abs(exact), abs(mean))
         z = _ratio(mean - exact, error) if abs(mean - exact) > rounding else 0.0
         agrees = abs(mean - exact) <= deviation_bound(spread, count, top, alpha) + rounding
     return Estimate(name, mean, low, high, error, exact, z, agrees)
