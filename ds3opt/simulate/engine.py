@@ -159,8 +159,8 @@ def _move(process: Process, state: State, rng: np.random.Generator, alive: BoolA
         kernel = process.transition
         assert callable(kernel)
         given = _whole_numbers(kernel, "transition", kernel(state, rng), state.shape)
+        _within(kernel, "transition", given, alive, BRANCH, len(process.skills) + 2)
         given = _as_node(given, process)
-        _within(kernel, "transition", given, alive, BRANCH, len(process.skills) - 1)
         new = np.where(alive, given, STOP)
         new = np.where(state.exists, new, node)
     state.put("node", new)

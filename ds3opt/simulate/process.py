@@ -89,11 +89,20 @@ class Process:
         problems = [p for p in self._problems() if p is not None]
         if problems:
             raise ProcessError(*problems)
-        # frozen: what is worked out of the fields is set once, here
-        object.__setattr__(self, "moves", self._moves())
-        object.__setattr__(self, "emits", self._emits())
-        object.__setattr__(self, "first_nodes", self._first_nodes())
-        object.__setattr__(self, "step_tokens", self._step_tokens())
+        worked_out: dict[str, Callable[[], Any]] = {
+            "moves": self._moves,
+            "emits": self._emits,
+            "first_nodes": self._first_nodes,
+            "step_tokens": self._step_tokens,
+        }
+        for name, work in worked_out.items():
+            try:
+                # frozen: what is worked out of the fields is set once, here
+                object.__setattr__(self, name, work())
+            except ProcessError as error:
+                problems += error.problems
+        if problems:
+            raise ProcessError(*problems)
 
     moves: Table | None = field(init=False, default=None, repr=False)
     emits: Table | None = field(init=False, default=None, repr=False)
