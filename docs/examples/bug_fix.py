@@ -1,6 +1,6 @@
 """Fixing a bug in four skills, three traces and a verifier: how far from the ideal may one be?
 
-    ds3opt simulate --kernel docs/examples/bug_fix.py:build
+ds3opt simulate --kernel docs/examples/bug_fix.py:build
 """
 
 from dataclasses import replace

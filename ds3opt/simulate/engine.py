@@ -210,6 +210,7 @@ def _emit(process: Process, state: State, rng: np.random.Generator) -> None:
         outcome = np.where(at_skill, given, NOTHING)
         emitted = outcome != NOTHING
     state.put("outcome", outcome)
+    state.put("last", np.where(emitted, outcome, state.last))
     if callable(process.tokens):
         each = _amounts(process.tokens, "tokens", process.tokens(state), shape, emitted)
         taken = np.where(emitted, each, 0.0)

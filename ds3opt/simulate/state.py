@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
-_FIELDS = ("node", "outcome", "exists", "steps", "tokens", "parent")
-
 
 class State:
     """The runs of an ensemble at one time step; traces that have not been made yet are blank.
@@ -48,6 +46,7 @@ class State:
         cells: dict[str, AnyArray] = {
             "node": np.broadcast_to(process.first_nodes, shape).copy(),
             "outcome": np.full(shape, NOTHING, dtype=np.intp),
+            "last": np.full(shape, NOTHING, dtype=np.intp),
             "exists": np.ones(shape, dtype=bool),
             "steps": np.zeros(shape),
             "tokens": np.zeros(shape),
@@ -92,6 +91,11 @@ class State:
     def outcome(self) -> IntArray:
         """O_t: number of an outcome, NOTHING at a control node, (run, trace)."""
         return self._cells["outcome"]
+
+    @property
+    def last(self) -> IntArray:
+        """The trace's last outcome at a skill, NOTHING before the first, (run, trace)."""
+        return self._cells["last"]
 
     @property
     def exists(self) -> BoolArray:
@@ -160,7 +164,7 @@ class State:
     def widened(self, traces: int) -> None:
         """Make room for so many traces."""
         runs, now = self.shape
-        blank = {"node": STOP, "outcome": NOTHING, "parent": -1}
+        blank = {"node": STOP, "outcome": NOTHING, "last": NOTHING, "parent": -1}
         for name, values in self._cells.items():
             more = np.full((runs, traces - now), blank.get(name, 0), dtype=values.dtype)
             self._cells[name] = np.concatenate([values, more], axis=1)
