@@ -198,10 +198,13 @@ def _footer(found: Comparison) -> str:
         return ""
     wrong = sum(e.agrees is False for one in found.simulated for e in one.estimates)
     level = f"{100 * found.confidence:g} %"
-    count = f"{found.comparisons} comparison{'' if found.comparisons == 1 else 's'}"
+    many = found.comparisons != 1
+    count = f"{found.comparisons} comparisons" if many else "one comparison"
+    allow = f"allow at {level} together" if many else f"allows at {level}"
     if wrong:
-        return f"{wrong} closed forms lie outside what {count} allow at {level} together"
-    return f"every closed form lies within what {count} allow at {level} together"
+        lie = "closed form lies" if wrong == 1 else "closed forms lie"
+        return f"{wrong} {lie} outside what {count} {allow}"
+    return f"every closed form lies within what {count} {allow}"
 
 
 def _model(solution: Solution) -> Table:

@@ -20,6 +20,7 @@ NOTHING = -1
 """The outcome of a trace that is at a control node: no step, no tokens."""
 CONTROL = ("branch", "idle", "stop")
 _TOLERANCE = 1e-9
+_FORM = "write {column: probability}"
 _SHOWN = 6
 """Entries of a row that a message names."""
 
@@ -136,12 +137,20 @@ def from_mapping(
                 wrong.append(Problem(f"{name} has no row {label!r}", hint="say where it leads"))
             continue
         if not isinstance(entries, Mapping):
-            entries = {column_names[-1]: entries, column_names[0]: 1.0 - float(entries)}
+            if len(column_names) != 2:
+                wrong.append(Problem(f"{name}: row {label!r} names no columns", hint=_FORM))
+                continue
+            entries = {column_names[1]: entries}
         for column, chance in entries.items():
             if str(column) not in column_names:
                 wrong.append(_unknown(f"{name}: row {label!r}, column", column, column_names))
-            else:
+                continue
+            try:
                 rows[number, list(column_names).index(str(column))] = chance
+            except (TypeError, ValueError):
+                wrong.append(Problem(f"{name}: row {label!r} has {chance!r} for {str(column)!r}"))
+        if not isinstance(given[label], Mapping):
+            rows[number, 0] = 1.0 - rows[number, 1]
     if wrong:
         raise ProcessError(*wrong)
     return rows

@@ -162,6 +162,10 @@ class Process:
                 _unless(name in {*measured, *taken}, f"closed_form: nothing is called {name!r}")
                 for name in self.closed_form
             ),
+            *(
+                _unless(_is_number(value), f"closed_form: {name} must be a finite number")
+                for name, value in self.closed_form.items()
+            ),
         ]
 
     def _moves(self) -> Table | None:
@@ -215,6 +219,10 @@ class Process:
 
 def _unless(holds: bool, message: str) -> Problem | None:
     return None if holds else Problem(message)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> Problem | None:

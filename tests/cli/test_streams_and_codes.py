@@ -243,6 +243,7 @@ COMMANDS = {
     "solve": "SCENARIO",
     "pareto": "SCENARIO",
     "evaluate": "SCENARIO",
+    "simulate": "[SCENARIO]",
     "check": "[SCENARIO...]",
     "diff": "A B",
     "scenarios list": "",

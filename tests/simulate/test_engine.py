@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -253,11 +251,6 @@ def test_idle_takes_time_but_no_step_and_no_tokens() -> None:
         outcome=[1.0],
         evaluate=lambda state, rng: state.last[:, 0] == 1,
         tokens=7.0,
-        cost={"waiting": lambda state: state.node == IDLE, "held": lambda state: np.ones(3)},
-    )
-    # costs of whole runs see all runs of the block
-    process = dataclasses.replace(
-        process,
         cost={
             "waiting": lambda state: state.node == IDLE,
             "held": lambda state: np.ones(state.shape[0]),

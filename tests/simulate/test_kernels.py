@@ -68,6 +68,10 @@ def test_every_wrong_row_is_found_at_once() -> None:
         ({"transition": {"idle": {"a": 1}, "a": {"stop": 1}}}, "transition has no row 'b'"),
         ({"transition": np.eye(4)}, "transition has the shape (4, 4), expected (5, 5)"),
         ({"transition": [["x"]]}, "transition is no table of numbers"),
+        ({"transition": rows(a=1.0)}, "row 'a' names no columns"),
+        ({"transition": rows(a={"b": "x"})}, "row 'a' has 'x' for 'b'"),
+        ({"outcome": {"a": 0.5, "b": "x"}}, "outcome: row 'b' has 'x' for 'success'"),
+        ({"outcome": {"a": 0.5, "b": 1.5}}, "outcome: row 'b' has -0.5 for 'failure'"),
         ({"outcome": {"a": 0.5}}, "outcome has no row 'b'"),
         ({"outcome": [0.5]}, "outcome has the shape (1, 2), expected (2, 2)"),
         ({"outcome": [0.5, 0.5], "outcomes": ("x", "y", "z")}, "needs two outcomes"),
@@ -87,6 +91,7 @@ def test_every_wrong_row_is_found_at_once() -> None:
         ({"evaluate": {}}, 'evaluate has no function for "success"'),
         ({"memory": {"x": 0}, "environment": {"x": 0}}, "share a name"),
         ({"cost": {"steps": lambda state: 1}}, "cost: steps is taken"),
+        ({"closed_form": {"steps": "3"}}, "closed_form: steps must be a finite number"),
         ({"closed_form": {"energy": 1.0}}, "closed_form: nothing is called 'energy'"),
     ],
 )
