@@ -118,6 +118,8 @@ def simulate(
 
     rows = rows_of(loaded.scenario, solution)
     chosen = _of_classes(rows, classes)
+    if all(row.task is None for row in chosen):
+        raise UsageError(*_nothing_to_simulate(chosen))
     with progress_bar(view.quiet) as progress:
         found = _compared(chosen, runs, seed, confidence, every_step, function, progress)
     view.emit(
@@ -197,6 +199,19 @@ def _of_classes(rows: tuple[AnswerRow, ...], names: list[str] | None) -> tuple[A
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
             raise UsageError(Problem(f"no class is named {name!r}", hint=hint))
     return tuple(row for row in rows if not names or row.allocation.name in names)
+
+
+def _nothing_to_simulate(rows: tuple[AnswerRow, ...]) -> list[Problem]:
+    """What stands in the way of every class."""
+    reasons = {(row.allocation.name, row.allocation.words, row.why_not) for row in rows}
+    return [
+        Problem(
+            f"class {name!r} has no process to simulate: {words}"
+            + ("" if words == why else f", {why}"),
+            hint="--kernel simulates a process of your own",
+        )
+        for name, words, why in sorted(reasons)
+    ]
 
 
 def _compared(

@@ -142,6 +142,7 @@ def _policy(one: Simulated) -> tuple[Value, ...]:
 def _table(
     title: str, lines: Sequence[_Line], mix: Estimate | None, found: Comparison, precision: int
 ) -> Table:
+    own = any(one.row is None for one in found.simulated)
     rows: list[tuple[Value, ...]] = []
     for words, estimates in lines:
         for index in range(max(len(words), len(estimates))):
@@ -153,7 +154,7 @@ def _table(
     if mix is not None:
         rows.append(("all tasks", *_cells(mix, precision)))
     columns = (
-        Column("name", "process" if found.simulated[0].row is None else "class"),
+        Column("name", "process" if own else "class"),
         Column("quantity", "a request"),
         Column("mean", "simulated", "number"),
         Column("interval", f"{100 * found.confidence:g} % interval", "number"),

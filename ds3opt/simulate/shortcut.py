@@ -19,7 +19,7 @@ from ds3opt.simulate.ideal import IdealTask, Walk, chosen
 from ds3opt.simulate.kernels import FloatArray, ProcessError
 
 _CELLS = 2**18
-_MOST_RUNS = 2**15
+_MOST_RUNS = 2**13
 
 
 def simulate_task(

@@ -240,6 +240,7 @@ def test_what_never_stops_is_said(here, own) -> None:
         (("small.yaml", "--training-tokens", "1T"), "--training-tokens needs --parameters"),
         (("small.yaml", "--policy", "long=x"), "--policy needs --parameters"),
         (("small.yaml", "--kernel", "own.py:wrong"), "wrong takes 0 arguments"),
+        (("deploy_existing_models",), "has no process to simulate"),
         (("data_constrained",), "the scenario has no tasks to simulate"),
     ],
 )
