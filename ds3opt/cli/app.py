@@ -17,6 +17,7 @@ from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
+from ds3opt.cli.simulate import simulate
 from ds3opt.cli.solve import solve
 from ds3opt.cli.validate import validate
 
@@ -60,6 +61,11 @@ _COMMANDS = (
         evaluate,
         "What a given model reaches.",
         "evaluate quickstart --parameters 1B --training-tokens 100B",
+    ),
+    (
+        simulate,
+        "The answer's policies, simulated beside their laws.",
+        "simulate quickstart --traces 100k",
     ),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),

@@ -10,6 +10,7 @@ ORDER = (
     "solve",
     "pareto",
     "evaluate",
+    "simulate",
     "check",
     "diff",
     "scenarios",
