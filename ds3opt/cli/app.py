@@ -18,6 +18,7 @@ from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
+from ds3opt.cli.simulate import simulate
 from ds3opt.cli.solve import solve
 from ds3opt.cli.validate import validate
 
@@ -66,6 +67,11 @@ _COMMANDS = (
         coverage,
         "Samples and cost for a target accuracy; where votes saturate.",
         "coverage --alpha 0.32 --beta 0.98 --target 0.5,0.8 --wrong-answers count=9,decay=0.75",
+    ),
+    (
+        simulate,
+        "The answer's policies, simulated beside their laws.",
+        "simulate quickstart --traces 100k",
     ),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),

@@ -11,6 +11,7 @@ ORDER = (
     "pareto",
     "evaluate",
     "coverage",
+    "simulate",
     "check",
     "diff",
     "scenarios",

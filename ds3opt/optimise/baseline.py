@@ -6,7 +6,8 @@ scan over sizes, closed in on its best, finds the baseline. It is a comparison, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,15 @@ class RulePlan:
     objective: float
     parameters: float
     training_tokens: float
+
+
+def on_rule(problem: Problem, name: str) -> Problem:
+    """The problem with training tokens by a rule of `BASELINES`."""
+    if name == "training_optimal_ratio":
+        space = replace(problem.space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
+    else:
+        space = replace(problem.space, tokens_per_parameter=(20.0, 20.0))
+    return replace(problem, space=space)
 
 
 def best_on_rule(problem: Problem) -> RulePlan | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
@@ -106,10 +107,31 @@ def fixed_actions(
     ------
     UsageError : for an unknown class.
     """
+    fixed, free = budgeted_actions(problem, token_budgets)
+    parts = [fixed]
+    if np.any(free):
+        near = Neighbourhood.around(
+            problem, problem.budgets, parameters, loss, all_prices=True
+        ).actions
+        parts.append(near.take(free[near.task]))
+    joined = Actions.joined(parts)
+    return joined.take(np.argsort(joined.task, kind="stable"))
+
+
+def budgeted_actions(
+    problem: Problem, token_budgets: Mapping[str, float]
+) -> tuple[Actions, NDArray[np.bool_]]:
+    """Actions of the classes that fix their token budget, and which tasks are left free, (task,).
+
+    Raises
+    ------
+    UsageError : for an unknown class.
+    """
     tasks = problem.tasks
     assert tasks is not None
     free = np.ones(len(tasks), bool)
-    parts = []
+    none = np.zeros(0, dtype=np.intp)
+    parts = [Actions(none, none, none, np.zeros(0), np.zeros(0), np.zeros(0))]
     for name, budget in token_budgets.items():
         mine = _tasks_of(problem, name)
         free &= ~mine
@@ -120,13 +142,7 @@ def fixed_actions(
         some = steps >= 1.0
         task, policy, steps = task[some], policy[some], steps[some]
         parts.append(Actions(np.zeros_like(task), task, policy, steps, steps, steps))
-    if np.any(free):
-        near = Neighbourhood.around(
-            problem, problem.budgets, parameters, loss, all_prices=True
-        ).actions
-        parts.append(near.take(free[near.task]))
-    joined = Actions.joined(parts)
-    return joined.take(np.argsort(joined.task, kind="stable"))
+    return Actions.joined(parts), free
 
 
 def _tasks_of(problem: Problem, name: str) -> np.ndarray:

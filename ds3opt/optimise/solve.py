@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ds3opt.errors import UsageError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
-from ds3opt.optimise.baseline import best_on_rule
+from ds3opt.optimise.baseline import best_on_rule, on_rule
 from ds3opt.optimise.infeasible import explain, unreachable
 from ds3opt.optimise.least_resource import least_budget
 from ds3opt.optimise.local import Neighbourhood, Point, room_for
@@ -372,18 +372,10 @@ def _nothing(problem: Problem, budgets: Budgets) -> Solution:
 # -- baselines and frontier -----------------------------------------------------------------
 
 
-def _restricted(problem: Problem, name: str) -> Problem:
-    if name == "training_optimal_ratio":
-        space = replace(problem.space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
-    else:
-        space = replace(problem.space, tokens_per_parameter=(20.0, 20.0))
-    return replace(problem, space=space)
-
-
 def _baselines(problem: Problem) -> tuple[Baseline, ...]:
     if problem.space.infinite_data:
         return ()
-    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in BASELINES)
+    return tuple(_baseline(on_rule(problem, name), name, words) for name, words in BASELINES)
 
 
 def _baseline(problem: Problem, name: str, words: str) -> Baseline:
@@ -410,7 +402,7 @@ def _loss_baselines(problem: Problem) -> tuple[Baseline, ...]:
     for name, words in BASELINES:
         if problem.space.infinite_data:
             continue
-        there = _restricted(problem, name)
+        there = on_rule(problem, name)
         plan = best_model(there, there.budgets, there.resource_gap)
         if plan is None:
             result.append(Baseline(name, words, None, None, None))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, JOULES, Resource
-from ds3opt.fleet.serving import latency_seconds, shapes_at
+from ds3opt.fleet.serving import latency_seconds
 from ds3opt.optimise.answer import not_attempted
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix
