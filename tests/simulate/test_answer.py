@@ -76,6 +76,25 @@ def test_a_measured_model_has_no_law_though_its_policy_is_known() -> None:
     assert (row.task, row.why_not) == (None, "measured, with no law of its steps")
 
 
+def test_what_has_no_steps_to_simulate_says_so() -> None:
+    scenario, solution = answer("wu_math500_selection")
+    rows = rows_of(scenario, solution)
+    assert {row.why_not for row in rows} == {"measured, with no law of its steps"}
+    search = "{rebase: {samples: 8, tilt: 2, overhead: 1.2, choose: best_of_n}}"
+    found = {
+        row.allocation.name: row.why_not
+        for row in rows_of(*answer("verifier_matters", f"reasoning.policies=[{search}]"))
+    }
+    assert found["process verifier"] == "described by its gain, not by its steps"
+    scored = "workload.mix[1].verifier={kind: outcome, discrimination: 2}"
+    found = {
+        row.allocation.name: row.why_not for row in rows_of(*answer("verifier_matters", scored))
+    }
+    assert (
+        found["outcome verifier"] == "its verifier scores, and the simulated one accepts or refuses"
+    )
+
+
 def test_steps_that_are_not_whole_are_cut_and_said() -> None:
     scenario, solution = answer("ds3_fig16_single_task")
     (row,) = rows_of(scenario, solution)
