@@ -10,6 +10,7 @@ from ds3opt.cli import streams
 from ds3opt.cli.check import check
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.explain import explain
 from ds3opt.cli.hardware import hardware
 from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
@@ -61,6 +62,7 @@ _COMMANDS = (
         "What a given model reaches.",
         "evaluate quickstart --parameters 1B --training-tokens 100B",
     ),
+    (explain, "Why this plan, and what would change it.", "explain quickstart --quick"),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),
     (validate, "The hardware model beside measurements.", "validate --measured mine.csv"),

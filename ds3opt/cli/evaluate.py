@@ -50,15 +50,15 @@ def evaluate(
     from ds3opt.cli.outcome import show_solution
     from ds3opt.io.loader import load_scenario
 
-    size = _quantity(parameters, "parameters", "--parameters")
+    size = quantity(parameters, "parameters", "--parameters")
     tokens = (
         None
         if training_tokens is None
-        else _quantity(training_tokens, "tokens", "--training-tokens")
+        else quantity(training_tokens, "tokens", "--training-tokens")
     )
     policies = _by_class(policy, "--policy")
     budgets = {
-        name: _quantity(text, "tokens", "--token-budget")
+        name: quantity(text, "tokens", "--token-budget")
         for name, text in _by_class(token_budget, "--token-budget").items()
     }
     loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
@@ -70,7 +70,8 @@ def evaluate(
     return show_solution(view, solution, loaded)
 
 
-def _quantity(text: str, dimension: str, option: str) -> float:
+def quantity(text: str, dimension: str, option: str) -> float:
+    """A quantity given as an option; UsageError, placed at the option, for what is none."""
     from ds3opt.units import UnitError, parse_quantity
 
     location = Location(option, 1, 1, text)

@@ -77,18 +77,7 @@ def solve_fleet(
     details : also baselines, shadow prices and the ranges of decisions within the gap.
     progress : called with a stage and the fraction of it that is done.
     """
-    search = FleetSearch(compile_fleet(scenario))
-    fleet = search.fleet
-    late = too_large(search) or too_slow(search)
-    solved = None
-    if late is None:
-        solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
-    if solved is None:
-        solution = replace(_empty(fleet), infeasibility=late or explain(search))
-    else:
-        solution = _solution(search, solved, details=details)
-        if details:
-            solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    solution = solved_mix(scenario, details=details, progress=progress).solution
     asked = scenario.frontier if frontier else None
     if asked is not None:
         values = np.geomspace(asked.from_, asked.to, asked.points)
@@ -99,7 +88,38 @@ def solve_fleet(
             if progress is not None:
                 progress("frontier", (number + 1) / values.size)
         solution = replace(solution, frontier_over=asked.over, frontier=tuple(points))
-    return replace(solution, horizon_seconds=scenario.workload.horizon)
+    return solution
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """A solution with the mix and the prices behind it."""
+
+    solution: Solution
+    search: FleetSearch
+    ledger: Ledger | None = None
+    """None where nothing is feasible."""
+    mix: FleetMix | None = None
+
+
+def solved_mix(
+    scenario: Scenario, *, details: bool = True, progress: Progress | None = None
+) -> FleetPlan:
+    """The certified optimum with its mix; arguments as in `solve_fleet`, no frontier."""
+    search = FleetSearch(compile_fleet(scenario))
+    fleet, horizon = search.fleet, scenario.workload.horizon
+    late = too_large(search) or too_slow(search)
+    solved = None
+    if late is None:
+        solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
+    if solved is None:
+        nothing = replace(_empty(fleet), infeasibility=late or explain(search))
+        return FleetPlan(replace(nothing, horizon_seconds=horizon), search)
+    solution = _solution(search, solved, details=details)
+    if details:
+        solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    solution = replace(solution, horizon_seconds=horizon)
+    return FleetPlan(solution, search, solved.ledger, solved.mix)
 
 
 def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _Solved | None:
@@ -385,10 +405,18 @@ def evaluate_fleet(
     UsageError : where policies or token budgets are given: they are chosen here.
     """
     from ds3opt.errors import UsageError
-    from ds3opt.fleet.models import one_model
 
     if policies or token_budgets:
         raise UsageError("on hardware policies and token budgets are chosen, not given")
+    return mix_for_model(scenario, parameters, training_tokens).solution
+
+
+def mix_for_model(
+    scenario: Scenario, parameters: float, training_tokens: float | None
+) -> FleetPlan:
+    """A given model on a fleet with its best mix; arguments as in `evaluate_fleet`."""
+    from ds3opt.fleet.models import one_model
+
     given = training_tokens if training_tokens is not None else math.inf
     fleet = compile_fleet(scenario, one_model(scenario, parameters))
     space = replace(
@@ -408,12 +436,12 @@ def evaluate_fleet(
     if np.isfinite(plan.value):
         mix = best_mix_of(search, ledger, plan)
     if mix is None:
-        return replace(_empty(fleet), infeasibility=explain(search))
+        return FleetPlan(replace(_empty(fleet), infeasibility=explain(search)), search)
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
-    solution = _solution(search, solved, details=False)
-    return replace(
-        solution,
+    solution = replace(
+        _solution(search, solved, details=False),
         status=Status.EVALUATED,
         certificate=None,
         horizon_seconds=scenario.workload.horizon,
     )
+    return FleetPlan(solution, search, ledger, mix)
