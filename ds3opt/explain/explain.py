@@ -59,7 +59,7 @@ def explain(
 
         found = shared_explanation(problem, solution)
     else:
-        setting = _flop_setting(problem, solution)
+        setting = flop_setting(problem, solution)
         found = _of_setting(setting, scenario, solution, progress)
         share = setting.price / (2.0 * setting.parameters) / max(problem.tasks_served, 1e-300)
         spent = (solution.inference_flop or 0.0) * share
@@ -94,7 +94,7 @@ def _with_exchange(
 # -- in FLOP ----------------------------------------------------------------------------------
 
 
-def _flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
+def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
     """The plan's model, and the price of compute at its margin."""
     tasks = problem.tasks
     assert tasks is not None
@@ -167,7 +167,7 @@ def _of_setting(
 ) -> Explanation:
     menu = setting.menu()
     rivals = rivals_of(setting, menu, solution)
-    mechanisms = mechanisms_of(setting, menu, scenario, progress)
+    mechanisms = mechanisms_of(setting, menu, scenario, solution, progress)
     typical = typical_tasks(setting, menu)
     if progress is not None:
         progress("what would change the policy", 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ds3opt.explain.explanation import Mechanism
 from ds3opt.explain.fleet_setting import FleetSetting
 from ds3opt.explain.setting import Menu, Setting
+from ds3opt.optimise.solution import Solution
 from ds3opt.schema import Scenario
 from ds3opt.schema.reasoning import PolicyChoice
 from ds3opt.schema.workload import TaskClass, Verifier, WrongAnswers
@@ -29,11 +31,13 @@ def mechanisms_of(
     setting: Setting,
     menu: Menu,
     scenario: Scenario,
+    solution: Solution,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[tuple[Mechanism, ...]]:
     """What holds every class back, what would gain most first."""
     net = setting.worth[menu.case] * menu.success - menu.cost
     best, success, _ = _reached(setting, menu, net)
+    room = _room(setting, solution)
     found: list[list[Mechanism]] = [[] for _ in setting.tasks.group_names]
     relaxed = list(_relaxations(setting, scenario))
     for number, (code, words, there) in enumerate(relaxed):
@@ -48,6 +52,7 @@ def mechanisms_of(
             mine = np.flatnonzero(setting.tasks.group == group)
             weight = setting.tasks.weight[mine]
             gain = float(weight @ (then[mine] - before[mine])) / setting.unit
+            gain = min(gain, room)
             if words[group] is None or gain <= NOTHING * _size(setting):
                 continue
             found[group].append(
@@ -60,6 +65,15 @@ def mechanisms_of(
                 )
             )
     return [tuple(sorted(rows, key=lambda row: -row.gain)) for rows in found]
+
+
+def _room(setting: Setting, solution: Solution) -> float:
+    """What the objective lacks to every task solved: no gain is larger."""
+    if solution.objective == "net_value":
+        return math.inf
+    if solution.objective == "value":
+        return max(float(setting.tasks.weight @ setting.tasks.value) - (solution.value or 0.0), 0.0)
+    return max(1.0 - (solution.accuracy or 0.0), 0.0)
 
 
 def _size(setting: Setting) -> float:

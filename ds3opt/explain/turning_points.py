@@ -23,7 +23,7 @@ IntArray = NDArray[np.intp]
 
 _POINTS = 12
 _CLOSER = 6
-_ROUNDS = 3
+_ROUNDS = 4
 _REFINEMENTS = 3
 """Of token budgets: a few percent of one changes net worth by little."""
 _RANGE = 1e3
@@ -95,11 +95,13 @@ class _Lane:
     """0 for down, 2 for up."""
 
     def value(self, place: float) -> float:
-        """From the present value at 0 to the end of the range at 1, dense near the present."""
+        """From the present value at 0 to the end of the range at 1, dense at the lower of the two."""
         now, end = self.span[1], self.span[self.end]
         if self.quantity.logarithmic and now > 0.0 and end > 0.0:
             return float(now * (end / now) ** place)
-        return float(now + (end - now) * place**3)
+        if end > now:
+            return float(now + (end - now) * place**3)
+        return float(end + (now - end) * (1.0 - place) ** 3)
 
 
 def _kinds(setting: Setting, tasks: list[int], asked: Sequence[tuple[_Lane, float]]) -> list[str]:

@@ -315,7 +315,7 @@ def _effective_compute(rate: Exchange | None) -> Table:
         )
     aside = f"; limits set aside: {', '.join(rate.set_aside)}" if rate.set_aside else ""
     return Table(
-        "Effective compute around the plan: a log10(training) + b log10(inference)",
+        "Effective compute around the plan: a log(training) + b log(inference)",
         _TWO,
         tuple(found),
         header=False,
