@@ -95,7 +95,7 @@ class _Lane:
     """0 for down, 2 for up."""
 
     def value(self, place: float) -> float:
-        """From the present value at 0 to the end of the range at 1, dense at the lower of the two."""
+        """From the present value at 0 to the end of the range at 1, dense at the lower."""
         now, end = self.span[1], self.span[self.end]
         if self.quantity.logarithmic and now > 0.0 and end > 0.0:
             return float(now * (end / now) ** place)
