@@ -44,7 +44,9 @@ FIG9_DIFFICULTIES = np.linspace(1.5, 3.0, 10)
 FIG9_SKILLS = np.array([1, 2, 3, 5, 8, 13, 20, 32, 47, 63, 81, 100], dtype=np.float64)
 """A part of the paper's 100 x 100 tasks."""
 
-_COARSE, _FINE, _ROUNDS = 49, 9, 6
+_TOO_SMALL = 1e-300
+"""Probabilities below are not told apart."""
+_COARSE, _FINE, _ROUNDS = 49, 9, 11
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ def best_split(
 
     Notes
     -----
-    Success is compared by its logarithm below a half and by that of failure above, as it is 0 or 1
-    to rounding over most of the range. Steps are continuous and at least m.
+    Success is compared below a half, failure above, as success is 1 to rounding over most of the
+    range. Where even failure is 0 to rounding no size is better than another, and the size is nan.
+    Steps are continuous and at least m.
     """
     shape = np.broadcast_shapes(np.shape(flop), np.shape(difficulty), np.shape(skills))
     per_step = 2.0 * tasks_served * TOKENS_PER_STEP
@@ -89,22 +92,22 @@ def best_split(
         steps = np.exp(grid)
         size = np.maximum(most[..., None] / steps, 1.0)
         step = step_skill_success(LAW.loss(size, np.inf), level, slope=SLOPE)
-        log_success = chain_of_thought_success(step, task, np.maximum(steps, task), log=True)
-        log_failure = chain_of_thought_success(
-            step, task, np.maximum(steps, task), log=True, complement=True
-        )
-        score = np.where(log_success < np.log(0.5), log_success, -log_failure)
+        steps = np.maximum(steps, task)
+        success = chain_of_thought_success(step, task, steps)
+        failure = chain_of_thought_success(step, task, steps, complement=True)
+        score = np.where(success < 0.5, success, -np.log(np.maximum(failure, _TOO_SMALL)))
         best = np.argmax(score, axis=-1)[..., None]
         width = (high - low) / (points - 1)
         centre = np.take_along_axis(grid, best, axis=-1)[..., 0]
         chosen = [
             np.take_along_axis(v, best, axis=-1)[..., 0]
-            for v in (size, steps, log_success, log_failure)
+            for v in (size, steps, success, failure)
         ]
         low, high = np.maximum(low, centre - width), np.minimum(high, centre + width)
         points = _FINE
-    size, steps, log_success, log_failure = chosen
-    return Split(size, TOKENS_PER_STEP * steps, np.exp(log_success), np.exp(log_failure))
+    size, steps, success, failure = chosen
+    known = np.where((success > _TOO_SMALL) & (failure > _TOO_SMALL), 1.0, np.nan)
+    return Split(known * size, TOKENS_PER_STEP * known * steps, success, failure)
 
 
 # -- Fig. 16 --------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ def best_split(
 
 def fig16(progress: Progress) -> Reproduction:
     """The optimum of one task over compute, and the straight lines through it."""
-    flop = np.geomspace(10**8.5, 1e17, 251)
+    flop = np.geomspace(10**8.5, 1e17, 1250)
     difficulty, skills = FIG16_TASK
     split = best_split(flop, np.array([difficulty]), np.array([float(skills)]))
     billion = best_split(flop, np.array([difficulty]), np.array([float(skills)]), 1e9)
@@ -198,7 +201,7 @@ _PUBLISHED = {
 
 def fig9(progress: Progress) -> Reproduction:
     """Exponents and intercepts over a grid of tasks."""
-    flop = np.geomspace(10**8.5, 1e17, 137)
+    flop = np.geomspace(10**8.5, 1e17, 625)
     shape = (FIG9_DIFFICULTIES.size, FIG9_SKILLS.size)
     fits = {name: np.full(shape, np.nan) for name in _PUBLISHED}
     quality = {name: np.full(shape, np.nan) for name in ("N", "tokens")}
@@ -269,8 +272,12 @@ def fig9(progress: Progress) -> Reproduction:
 
 
 def _at_fixed_size(fits: dict[str, FloatArray]) -> FloatArray:
-    """Log10 of the tokens where the line of the model size passes a billion parameters."""
-    logs = (9.0 - fits["intercept of N"]) / fits["slope of N"]
+    """Log10 of the tokens where the line of the model size passes a billion parameters.
+
+    Not told where the size hardly grows, as the line then passes it at no compute of this world.
+    """
+    growing = np.where(fits["slope of N"] > 0.05, 1.0, np.nan)
+    logs = growing * (9.0 - fits["intercept of N"]) / fits["slope of N"]
     return np.asarray(fits["intercept of tokens"] + fits["slope of tokens"] * logs)
 
 
