@@ -269,6 +269,8 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         fill("max_steps", _max_steps(task, model, per_step))
         fill("true_positive", task.verifier.true_positive_rate)
         fill("false_positive", task.verifier.false_positive_rate)
+        scores = task.verifier.discrimination
+        fill("discrimination", math.nan if scores is None else scores)
         fill("verifier_parameters", task.verifier.parameters)
         fill("flop_per_check", task.verifier.flop_per_check)
         shares = _wrong_answers(task.wrong_answers)
@@ -303,6 +305,7 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
             stacked["false_positive"],
             tuple(spectra),
             np.concatenate(spectrum).astype(np.intp),
+            stacked["discrimination"],
         ),
         group=np.concatenate(group).astype(np.intp),
         group_names=tuple(task.name for task in mix),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
 from ds3opt.fleet.models import stacked, stored
-from ds3opt.fleet.population import answer_success
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
 from ds3opt.fleet.serving import (
     Requests,
@@ -176,18 +175,20 @@ def _gather(candidate: Candidate, measured: Measured, problem: Problem, task: in
     assert tasks is not None
     assert measured.output_tokens is not None
     traits = tasks.traits.take(np.array([task], dtype=np.intp))
+    problems = measured.over()
     for index, policy in enumerate(problem.policies):
         # single steps were not measured, only whole traces
         if not tasks.allowed[task, index] or policy.branches > 1:
             continue
-        success = answer_success(measured, policy, traits)
+        success = policy.success_over(problems, traits)
         if success is None:
             continue
         found.success.append(success)
         found.samples.append(float(policy.samples))
-        found.tokens.append(measured.output_tokens)
-        found.longest.append(measured.longest_output_tokens or measured.output_tokens)
-        found.judged.append(policy.outcome_checks > 0)
+        overhead = policy.token_overhead
+        found.tokens.append(overhead * measured.output_tokens)
+        found.longest.append(overhead * (measured.longest_output_tokens or measured.output_tokens))
+        found.judged.append(policy.outcome_checks > 0 or policy.checks_steps)
         found.flop.append(np.nan)
         found.ways.append(Way(candidate.name, policy, policy.words()))
     return found

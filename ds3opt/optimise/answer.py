@@ -128,7 +128,7 @@ def task_rows(
         task, policy = int(actions.task[i]), problem.policies[actions.policy[i]]
         part = float(mix.amount[i])
         served[task] += part
-        width = policy.samples * policy.branches * float(tasks.tokens_per_step[task])
+        width = policy.width * float(tasks.tokens_per_step[task])
         prompts = policy.samples * float(tasks.prompt_tokens[task]) if problem.prefill else 0.0
         budgets, others = near.get((task, int(actions.policy[i])), (None, ()))
         share = float(tasks.weight[task]) * part
@@ -211,8 +211,7 @@ def _near(
         mine = order[bounds[task] : bounds[task + 1]]
         mine = mine[good[mine]]
         own = joined.steps[mine[joined.policy[mine] == policy]]
-        chosen_policy = problem.policies[policy]
-        width = chosen_policy.samples * chosen_policy.branches * tasks.tokens_per_step[task]
+        width = problem.policies[policy].width * tasks.tokens_per_step[task]
         others = [
             problem.policies[p].words() for p in np.unique(joined.policy[mine]) if p != policy
         ]

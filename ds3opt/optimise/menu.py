@@ -162,8 +162,8 @@ def evaluate(
     success = np.empty(len(actions))
     checking = np.empty(len(actions))
     used = trace.used
-    samples, branches = _widths(problem, actions)
-    width = samples * branches * tasks.tokens_per_step[task]
+    samples, branches, overhead = _widths(problem, actions)
+    width = samples * branches * overhead * tasks.tokens_per_step[task]
     output = width * used
     prompt = tasks.prompt_tokens[task]
     prompts = samples * prompt
@@ -197,11 +197,12 @@ def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
     ]
 
 
-def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray]:
-    """Samples and branches of every action."""
-    samples = np.array([p.samples for p in problem.policies], dtype=np.float64)
-    branches = np.array([p.branches for p in problem.policies], dtype=np.float64)
-    return samples[actions.policy], branches[actions.policy]
+def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Samples, branches and token overhead of every action."""
+    samples, branches, overhead = np.array(
+        [(p.samples, p.branches, p.token_overhead) for p in problem.policies], dtype=np.float64
+    ).T
+    return samples[actions.policy], branches[actions.policy], overhead[actions.policy]
 
 
 def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTraits) -> _Trace:
@@ -252,7 +253,7 @@ def checking_flop(
         judged = prompts + output / policy.branches
         flop = flop + per_token * judged + per_check * policy.outcome_checks
     if policy.checks_steps:
-        candidates = policy.samples * policy.branches * used
+        candidates = policy.width * used
         flop = flop + per_token * (prompts + output) + per_check * candidates
     return flop
 
@@ -357,8 +358,9 @@ def _interval_slack(
         falling = slope[sharpen] * most * share[sharpen]
         second = width * (falling + 2.0 * curvature[sharpen] * most**2)
         loose[sharpen] = np.minimum(loose[sharpen], second)
-    samples, branches = _widths(problem, actions)
-    tokens = (samples * branches)[of] * problem.tasks.tokens_per_step[actions.task[of]]
+    samples, branches, overhead = _widths(problem, actions)
+    width = (samples * branches * overhead)[of]
+    tokens = width * problem.tasks.tokens_per_step[actions.task[of]]
     squared = tokens**2 / (samples * branches)[of]
     spread = 1.0 if problem.charge_budget else (1.0 - first) ** 2
     return loose, (n2 - n1) ** 2 / 8.0 * squared * spread

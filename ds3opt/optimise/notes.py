@@ -68,8 +68,7 @@ def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note
     longest = 0.0
     for row in rows:
         if row.policy is not None and row.model is None:
-            parallel = row.policy.samples * row.policy.branches
-            longest = max(longest, row.token_budget / parallel)
+            longest = max(longest, row.token_budget / row.policy.width)
     if longest > _LONG_TRACE:
         notes.append(
             Note(

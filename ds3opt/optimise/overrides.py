@@ -13,7 +13,7 @@ from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
 from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.menu import Actions
-from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
+from ds3opt.policies import POLICIES, BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
 from ds3opt.problem import Problem
 
 _FORMS = {
@@ -64,7 +64,7 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
     assert tasks is not None
     variants, allowed = list(problem.policies), tasks.allowed.copy()
     for name, text in policies.items():
-        policy, mine = parse_policy(text), _tasks_of(problem, name)
+        policy, mine = _offered(problem, text) or parse_policy(text), _tasks_of(problem, name)
         if policy.needs_wrong_answers and np.any(tasks.traits.spectrum[mine] < 0):
             raise UsageError(Mistake(f"{policy.name} needs wrong_answers of class {name!r}"))
         if policy not in variants:
@@ -73,6 +73,21 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
         allowed[mine] = False
         allowed[mine, variants.index(policy)] = True
     return replace(problem, policies=tuple(variants), tasks=replace(tasks, allowed=allowed))
+
+
+def _offered(problem: Problem, text: str) -> Policy | None:
+    """Of policies that take more than whole numbers, the one on offer with so many samples."""
+    name, _, samples = text.partition(":")
+    if name in _FORMS or name not in POLICIES:
+        return None
+    mine = [p for p in problem.policies if p.name == name]
+    found = [p for p in mine if str(p.samples) == samples]
+    if len(found) == 1:
+        return found[0]
+    told = ", ".join(f"{name}:{p.samples}" for p in mine)
+    hint = f"the scenario offers {told}" if mine else "list it in the scenario's reasoning.policies"
+    reason = "several on offer are" if found else "no policy on offer is"
+    raise UsageError(Mistake(f"{reason} {text!r}", hint=hint))
 
 
 def fixed_actions(
@@ -92,7 +107,7 @@ def fixed_actions(
         mine = _tasks_of(problem, name)
         free &= ~mine
         task, policy = np.nonzero(tasks.allowed & mine[:, None])
-        width = np.array([p.samples * p.branches for p in problem.policies], dtype=np.float64)
+        width = np.array([p.width for p in problem.policies], dtype=np.float64)
         steps = np.floor(budget / (width[policy] * tasks.tokens_per_step[task]) * (1 + 1e-12))
         steps = np.minimum(steps, tasks.max_steps[task])
         some = steps >= 1.0

@@ -114,7 +114,7 @@ class SharedSearch:
 
     def steps(self, policy: Policy, budget: FloatArray) -> FloatArray:
         """Steps of one trace of every task at token budgets, (node, task)."""
-        width = policy.samples * policy.branches * self.tasks.tokens_per_step
+        width = policy.width * self.tasks.tokens_per_step
         steps = budget[:, None] / width
         if not self.problem.continuous_steps:
             # a budget of exactly n steps must give n, whatever division rounds to
@@ -172,7 +172,7 @@ class SharedSearch:
         """Output, tokens through the model, attention pairs and checking FLOP, (node, task)."""
         tasks, problem = self.tasks, self.problem
         steps = self.steps(policy, budget)
-        width = policy.samples * policy.branches * tasks.tokens_per_step
+        width = policy.width * tasks.tokens_per_step
         used = steps
         if not problem.charge_budget:
             known = np.isfinite(loss)
@@ -312,11 +312,11 @@ class SharedSearch:
 
     def _smallest_budget(self, policy: Policy) -> float:
         """Tokens of one step of every trace and branch, of the task with the shortest steps."""
-        return float(policy.samples * policy.branches * np.min(self.tasks.tokens_per_step))
+        return float(policy.width * np.min(self.tasks.tokens_per_step))
 
     def _range(self, policy: Policy) -> tuple[float, float]:
         tasks, problem = self.tasks, self.problem
-        width = policy.samples * policy.branches * tasks.tokens_per_step
+        width = policy.width * tasks.tokens_per_step
         low, high = problem.token_budget
         low = max(low, self._smallest_budget(policy))
         longest = float(np.max(width * tasks.max_steps))

@@ -41,6 +41,10 @@ class Verifier(Section):
     """Chance that something right is accepted."""
     false_positive_rate: Annotated[Fraction, Field(lt=1)] = 0.0
     """Chance that something wrong is accepted."""
+    discrimination: NonNegative | None = None
+    """For a verifier that scores instead of accepting, such as a reward model: by how many standard
+    deviations right answers score above wrong ones. Its area under the curve is
+    Phi(discrimination / sqrt 2); the answer with the best score is taken."""
     parameters: ParametersOrZero = 0.0
     """Parameters of a verifier model; it reads the prompt and every token that it judges."""
     flop_per_check: FlopOrZero = 0.0
@@ -48,6 +52,12 @@ class Verifier(Section):
 
     @model_validator(mode="after")
     def _better_than_chance(self) -> Verifier:
+        rates = {"true_positive_rate", "false_positive_rate"} & self.model_fields_set
+        if self.discrimination is not None and rates:
+            raise ValueError(
+                "give either discrimination, for a verifier that scores, or the rates of one that "
+                "accepts and refuses"
+            )
         if self.true_positive_rate < self.false_positive_rate:
             raise ValueError(
                 f"true_positive_rate {self.true_positive_rate:g} is below false_positive_rate "

@@ -332,6 +332,18 @@ def test_hand_values():
     assert search.any_success([[0.5, 0.5], [1e-20, 1e-20]]).tolist() == [0.75, 2e-20]
 
 
+def test_a_mixture_with_counts_is_the_policies_written_out():
+    """Footnote 10: 1 - prod (1 - psi_i)^k_i."""
+    psi, counts = np.array([0.1, 0.02, 0.5]), np.array([3, 7, 0])
+    written_out = np.repeat(psi, counts)
+    for how in ({}, {"complement": True}, {"log": True}):
+        got = search.any_success(psi, samples=counts, **how)
+        assert got == pytest.approx(float(search.any_success(written_out, **how)), rel=1e-14)
+    assert search.any_success([1.0, 0.3], samples=[0, 2]) == pytest.approx(0.51)
+    assert search.any_success([1.0, 0.3], samples=[1, 0]) == 1.0
+    assert search.any_success([1e-20, 1e-30], samples=[5, 1e9]) == pytest.approx(5e-20, rel=1e-9)
+
+
 def test_floors_and_the_continuous_reading():
     assert search.tree_of_thought_success(0.5, 2, 11, 4) == search.tree_of_thought_success(
         0.5, 2, 8, 4

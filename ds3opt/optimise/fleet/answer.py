@@ -113,14 +113,13 @@ def _rows(
             way = None if policy is not None else chosen.words
             expected = float(fleet.offered.tokens[existing])
             budget = float(fleet.offered.longest_tokens[existing])
-            width = 1 if policy is None else policy.samples * policy.branches
+            width = 1.0 if policy is None else policy.width
             steps = budget / (width * float(tasks.tokens_per_step[task]))
         else:
             policy = fleet.problem.policies[int(options.policy[option])]
-            width = policy.samples * policy.branches
-            expected = width * float(mix.found.trace_tokens[i])
+            expected = policy.samples * policy.branches * float(mix.found.trace_tokens[i])
             steps = float(options.steps[option])
-            budget = width * float(tasks.tokens_per_step[task]) * steps
+            budget = policy.width * float(tasks.tokens_per_step[task]) * steps
         rows.append(
             (
                 task,

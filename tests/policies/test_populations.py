@@ -14,9 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ds3opt.fleet.population import answer_success, beta_quadrature
+from ds3opt.laws.populations import beta_quadrature
 from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TaskTraits
 from ds3opt.schema.candidates import Measured
+
+
+def answer_success(measured: Measured, policy: Policy, who: TaskTraits) -> float | None:
+    return policy.success_over(measured.over(), who)
+
 
 Oracle = Callable[[str], ModuleType]
 SPLIT = (0.5, 0.3, 0.2)
