@@ -14,7 +14,7 @@ from ds3opt.explain.fleet_setting import FleetSetting
 from ds3opt.explain.setting import Menu, Setting
 from ds3opt.optimise.solution import Solution
 from ds3opt.schema import Scenario
-from ds3opt.schema.reasoning import PolicyChoice
+from ds3opt.schema.policies import PolicyChoice
 from ds3opt.schema.workload import TaskClass, Verifier, WrongAnswers
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +24,8 @@ NOTHING = 1e-7
 _MEMORY = 1e4
 _SCATTERED = WrongAnswers(count=200, decay=1.0)
 """Wrong answers that hardly ever agree."""
+_MOST_VOTES = 200
+"""More take long to count, and hardly differ."""
 _NEXT = {"none": "outcome", "outcome": "process"}
 
 
@@ -145,7 +147,10 @@ def _votes(scenario: Scenario) -> bool:
 
 
 def _verifier(task: TaskClass, **update: Any) -> dict[str, Any]:
-    return {"verifier": Verifier(**{**task.verifier.model_dump(), **update})}
+    said = {name: getattr(task.verifier, name) for name in task.verifier.model_fields_set}
+    if "true_positive_rate" in update:
+        said.pop("discrimination", None)
+    return {"verifier": Verifier(**{**said, **update})}
 
 
 def _longest(scenario: Scenario, task: TaskClass) -> str | None:
@@ -161,12 +166,16 @@ def _longest(scenario: Scenario, task: TaskClass) -> str | None:
         ),
     }
     known = {name: cap for name, cap in caps.items() if cap is not None}
+    if task.measured is not None:
+        return None
     return f"the longest trace, {min(known, key=lambda n: known[n])}" if known else None
 
 
 def _fallible(scenario: Scenario, task: TaskClass) -> str | None:
     verifier = task.verifier
     perfect = verifier.true_positive_rate == 1.0 and verifier.false_positive_rate == 0.0
+    if verifier.discrimination is not None:
+        perfect = math.isinf(verifier.discrimination)
     return None if verifier.kind == "none" or perfect else "errors of the verifier"
 
 
@@ -184,6 +193,8 @@ def _dear(scenario: Scenario, task: TaskClass) -> str | None:
 
 
 def _tired(scenario: Scenario, task: TaskClass) -> str | None:
+    if task.measured is not None:
+        return None
     fatigue = scenario.reasoning.fatigue if task.fatigue is None else task.fatigue
     return "fatigue: failed steps that ruin a trace" if fatigue > 0.0 else None
 
@@ -225,14 +236,12 @@ def _wider(scenario: Scenario) -> Scenario | None:
     choices, changed = [], False
     for choice in scenario.reasoning.policies:
         (name,) = choice.model_fields_set
-        key, cap = most.get(name, ("samples", 1000))
+        key, cap = most.get(name, ("samples", _MOST_VOTES))
         family = getattr(choice, name)
         listed = getattr(family, key, None)
         if listed is not None:
-            odd = 1 if name == "majority_vote" else 0
+            odd = max(listed) % 2
             more = [n for n in (2 * max(listed) + odd, 4 * max(listed) + odd) if n <= cap]
-            if name == "majority_vote":
-                more = [n for n in more if n <= 200]
             changed = changed or bool(more)
             family = family.model_copy(update={key: (*listed, *more)})
             choice = PolicyChoice(**{name: family})

@@ -139,10 +139,11 @@ class FlopSetting(Setting):
         problem, size = self.problem, np.array(self.parameters)
         values = evaluate(problem, actions, np.full(len(actions), self.loss))
         cost = values.effective_tokens(size, problem.space.attention(size))
-        samples = np.array([p.samples for p in problem.policies], dtype=np.float64)[actions.policy]
-        branches = np.array([p.branches for p in problem.policies], dtype=np.float64)
+        samples, width = np.array(
+            [(p.samples, p.width) for p in problem.policies], dtype=np.float64
+        ).T[:, actions.policy]
         prompts = samples * self.tasks.prompt_tokens[actions.task] if problem.prefill else 0.0
-        width = samples * branches[actions.policy] * self.tasks.tokens_per_step[actions.task]
+        width = width * self.tasks.tokens_per_step[actions.task]
         return Menu(
             actions.task,
             actions.policy,
@@ -170,7 +171,7 @@ class FlopSetting(Setting):
 
 
 def step_success(problem: Problem, loss: FloatArray) -> FloatArray:
-    """Chance that one step of every task succeeds at a loss, (task,)."""
+    """Chance that one step of every task succeeds at a loss, (task,); nan where it was measured."""
     tasks = problem.tasks
     assert tasks is not None
     known = np.isfinite(loss)
@@ -181,4 +182,5 @@ def step_success(problem: Problem, loss: FloatArray) -> FloatArray:
         scale=problem.capability_scale,
         offset=problem.capability_offset,
     )
+    known &= np.array([tasks.group_population[group] is None for group in tasks.group])
     return np.where(known, np.minimum(found, 1.0), np.nan)

@@ -7,6 +7,7 @@ the grid goes unseen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,8 @@ _ROUNDS = 4
 _REFINEMENTS = 3
 """Of token budgets: a few percent of one changes net worth by little."""
 _RANGE = 1e3
+_FAR = 8.0
+"""Standard deviations at which a verifier that scores as good as never errs."""
 _NOT = "not attempted"
 
 
@@ -144,7 +147,7 @@ def _put(old: Any, at: IntArray, new: Any) -> Any:
         old,
         **{
             name: _put(getattr(old, name), at, getattr(new, name))
-            for name in ("true_positive_rate", "false_positive_rate")
+            for name in ("true_positive_rate", "false_positive_rate", "discrimination")
         },
     )
 
@@ -193,18 +196,43 @@ def _step_changed(
 
 
 def _fatigue_span(setting: Setting, task: int) -> tuple[float, float, float] | None:
+    if _measured(setting, task):
+        return None
     return (0.0, float(setting.tasks.fatigue[task]), 1.0)
+
+
+def _measured(setting: Setting, task: int) -> bool:
+    """Whether success was measured, and follows from no steps."""
+    return setting.tasks.group_population[int(setting.tasks.group[task])] is not None
+
+
+def _judged(setting: Setting, task: int) -> bool:
+    """Whether a verifier matters to the task, and no measurement stands for what it does."""
+    used = any(
+        bool(setting.tasks.allowed[task, i])
+        for i, policy in enumerate(setting.problem.policies)
+        if policy.needs > 0
+    )
+    return used and not _measured(setting, task)
+
+
+def _discrimination(setting: Setting, task: int) -> float:
+    """Distance d' of the scores of right and wrong answers; nan where a verifier does not score."""
+    found = setting.tasks.traits.discrimination
+    return math.nan if found is None else float(found[task])
+
+
+def _score_span(setting: Setting, task: int) -> tuple[float, float, float] | None:
+    distance = _discrimination(setting, task)
+    if not _judged(setting, task) or not np.isfinite(distance):
+        return None
+    return (0.0, distance, distance + _FAR)
 
 
 def _rate_span(name: str) -> Callable[[Setting, int], tuple[float, float, float] | None]:
     def span(setting: Setting, task: int) -> tuple[float, float, float] | None:
         tasks = setting.tasks
-        judged = [
-            bool(tasks.allowed[task, i])
-            for i, policy in enumerate(setting.problem.policies)
-            if policy.needs > 0
-        ]
-        if not any(judged):
+        if not _judged(setting, task) or np.isfinite(_discrimination(setting, task)):
             return None
         true = float(tasks.traits.true_positive_rate[task])
         false = float(tasks.traits.false_positive_rate[task])
@@ -232,7 +260,7 @@ def _rate_changed(
 def _trace_span(setting: Setting, task: int) -> tuple[float, float, float] | None:
     tasks = setting.tasks
     per_step, now = float(tasks.tokens_per_step[task]), float(tasks.max_steps[task])
-    if now >= MAX_STEPS:
+    if now >= MAX_STEPS or _measured(setting, task):
         return None
     least = max(float(tasks.skills[task]), 1.0)
     return (min(least, now) * per_step, now * per_step, max(now, 1.0) * _RANGE * per_step)
@@ -286,6 +314,16 @@ _QUANTITIES = (
         False,
         _rate_span("true_positive_rate"),
         _rate_changed("true_positive_rate"),
+    ),
+    _Quantity(
+        "discrimination",
+        "verifier's d'",
+        "number",
+        False,
+        _score_span,
+        lambda tasks, values, setting, index: {
+            "traits": replace(tasks.traits, discrimination=values)
+        },
     ),
     _Quantity("longest_trace", "longest trace", "tokens", True, _trace_span, _trace_changed),
     _Quantity(

@@ -111,6 +111,7 @@ def evaluate(
             scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
         )
     problem = compile_problem(scenario)
+    _as_measured(problem, parameters, training_tokens)
     given = training_tokens if training_tokens is not None else math.inf
     space = replace(
         problem.space,
@@ -149,6 +150,22 @@ def evaluate(
     found = Found(mix.value, mix.value, parameters, loss, neighbourhood=near, mix=mix)
     solution = _answer(problem, problem.budgets, found, details=False)
     return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+def _as_measured(problem: Problem, parameters: float, training_tokens: float | None) -> None:
+    """Refuse another model than the one that classes were measured on."""
+    tasks, space = problem.tasks, problem.space
+    measured = [] if tasks is None else [p for p in tasks.group_population if p is not None]
+    if not measured:
+        return
+    size = space.parameters[0]
+    if abs(parameters / size - 1.0) > 1e-9:
+        raise UsageError(
+            f"a class was measured on a model of {size:.4g} parameters, which says nothing of one "
+            f"of {parameters:.4g}"
+        )
+    if training_tokens is not None and space.infinite_data:
+        raise UsageError("a class was measured on a model whose training the scenario leaves out")
 
 
 def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> Solution:
