@@ -17,6 +17,7 @@ from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
 from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
+from ds3opt.cli.plot import plot
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
 from ds3opt.cli.solve import solve
@@ -64,6 +65,7 @@ _COMMANDS = (
         "evaluate quickstart --parameters 1B --training-tokens 100B",
     ),
     (explain, "Why this plan, and what would change it.", "explain quickstart --quick"),
+    (plot, "An answer as a picture.", "plot quickstart --kind classes -o classes.svg"),
     (
         coverage,
         "Samples and cost for a target accuracy; where votes saturate.",

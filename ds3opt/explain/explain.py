@@ -18,7 +18,7 @@ from ds3opt.explain.setting import FlopSetting, Setting
 from ds3opt.explain.turning_points import turning_points_of, typical_tasks
 from ds3opt.fleet import compile_fleet, needs_fleet
 from ds3opt.optimise.answer import mixed
-from ds3opt.optimise.fleet.solve import mix_for_model, solved_mix
+from ds3opt.optimise.fleet.solve import FleetPlan, mix_for_model, solved_mix
 from ds3opt.optimise.local import room_for
 from ds3opt.optimise.overrides import fixed_actions
 from ds3opt.optimise.solution import Solution, TaskAllocation
@@ -139,14 +139,9 @@ def _on_fleet(
     else:
         found = mix_for_model(scenario, parameters, training_tokens)
     solution = found.solution
-    if found.mix is None or found.ledger is None:
+    setting = fleet_setting(scenario, found)
+    if setting is None:
         return Explanation(solution, solution.objective, 0.0, not_applicable=_why_nothing(solution))
-    raw = compile_fleet(scenario, found.search.fleet.models)
-    raw = replace(raw, problem=replace(raw.problem, space=found.search.fleet.problem.space))
-    setting = FleetSetting.of(raw, found.search, found.ledger, found.mix)
-    main = max(solution.tasks, key=lambda row: row.inference_flop)
-    losses = {one.name: one.loss for one in raw.known}
-    setting = replace(setting, known_loss=losses.get(main.model or "", math.nan))
     explained = _of_setting(setting, scenario, solution, progress)
     if exchange and solution.training_flop and not saturated(solution):
         contour = "the accuracy contour: it is followed in scenarios of FLOP alone"
@@ -159,7 +154,34 @@ def _on_fleet(
     )
 
 
+def fleet_setting(scenario: Scenario, found: FleetPlan) -> FleetSetting | None:
+    """The plan's model, and the prices of its limits; None where there is no plan."""
+    if found.mix is None or found.ledger is None:
+        return None
+    raw = compile_fleet(scenario, found.search.fleet.models)
+    raw = replace(raw, problem=replace(raw.problem, space=found.search.fleet.problem.space))
+    setting = FleetSetting.of(raw, found.search, found.ledger, found.mix)
+    main = max(found.solution.tasks, key=lambda row: row.inference_flop)
+    losses = {one.name: one.loss for one in raw.known}
+    return replace(setting, known_loss=losses.get(main.model or "", math.nan))
+
+
 # -- in both ----------------------------------------------------------------------------------
+
+
+def settled(
+    scenario: Scenario, progress: Progress | None = None
+) -> tuple[Setting, Solution] | None:
+    """A scenario's plan with its model and prices; None where it has no classes of its own."""
+    if needs_fleet(scenario):
+        found = solved_mix(scenario, details=False, progress=progress)
+        setting = fleet_setting(scenario, found)
+        return None if setting is None else (setting, found.solution)
+    problem = compile_problem(scenario)
+    if problem.tasks is None or problem.shared_budget:
+        return None
+    solution = solve(scenario, frontier=False, details=False, progress=progress)
+    return (flop_setting(problem, solution), solution) if solution.tasks else None
 
 
 def _of_setting(

@@ -22,6 +22,8 @@ from ds3opt.schema import Scenario
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+_DENSE = 8
+"""Token budgets to an octave where curves are drawn."""
 EXACT = 14
 """Refinements after which token budgets are exact to the last whole step."""
 
@@ -81,6 +83,10 @@ class Setting(ABC):
     def menu(self, refinements: int = EXACT) -> Menu:
         """Every way of every case at its efficient token budgets."""
 
+    def every_option(self) -> Menu:
+        """Every way of every case at token budgets all over their range, efficient or not."""
+        return self.menu()
+
     @abstractmethod
     def free(self) -> Setting:
         """The same where compute costs nothing."""
@@ -134,6 +140,10 @@ class FlopSetting(Setting):
                 break
             actions = refined(actions, np.ones(len(actions), bool))
         return self._priced(actions)
+
+    def every_option(self) -> Menu:
+        """Token budgets some percent apart."""
+        return self._priced(first_actions(self.problem, _DENSE))
 
     def _priced(self, actions: Actions) -> Menu:
         problem, size = self.problem, np.array(self.parameters)
