@@ -11,13 +11,14 @@ import numpy as np
 from ds3opt.errors import UsageError
 from ds3opt.plot.canvas import bar_style, legend_below, name_axes
 from ds3opt.plot.scales import engineering_ticks
+from ds3opt.policies import POLICIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _ROW_INCHES = 0.62
-_LONGEST = 34
+_LONGEST = 46
 """Characters of a line of words beside a bar."""
 
 
@@ -93,14 +94,22 @@ def _policies(name: str, tasks: Any) -> str:
 def _words(row: Mapping[str, Any]) -> str:
     policy, way, model = row.get("policy"), row.get("way"), row.get("model")
     if policy:
-        numbers = {k: v for k, v in policy.items() if k in ("samples", "branches")}
-        said = ", ".join(f"{v} {k}" for k, v in numbers.items())
-        words = str(policy["name"]).replace("_", " ") + (f", {said}" if said else "")
+        words = _policy_words(policy)
     elif way:
         words = str(way)
     else:
         return "not attempted"
     return f"{model}: {words}" if model else words
+
+
+def _policy_words(policy: Mapping[str, Any]) -> str:
+    """A policy as the tables call it."""
+    kind = POLICIES.get(str(policy.get("name")))
+    numbers = {name: value for name, value in policy.items() if name != "name"}
+    try:
+        return kind(**numbers).words() if kind is not None else str(policy["name"])
+    except TypeError:  # of another version
+        return str(policy["name"]).replace("_", " ")
 
 
 def draw(figure: Figure, picture: ClassesPicture) -> None:
@@ -114,7 +123,8 @@ def draw(figure: Figure, picture: ClassesPicture) -> None:
     shares.barh(
         place + 0.2, of_compute, height=0.38, label="share of inference FLOP", **bar_style(1)
     )
-    name_axes(shares, "Share (%)", "", picture.title)
+    name_axes(shares, "Share (%)", "")
+    figure.suptitle(picture.title, x=0.01, ha="left", fontsize=10)
     shares.set_yticks(place, [f"{one.name}\n{_cut(one.policy)}" for one in classes])
     shares.invert_yaxis()
     used = np.array([one.tokens for one in classes])

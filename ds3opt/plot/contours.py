@@ -25,6 +25,7 @@ POINTS = 9
 """To each side of the grid."""
 DECADES = 1.0
 """To either side of the plan."""
+_BETWEEN = 8
 GAP = 2e-3
 """Accuracy to which the points of the grid are certified."""
 _LEVELS = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)
@@ -85,23 +86,41 @@ def contours_of(scenario: Scenario, progress: Progress | None = None) -> Contour
     return ContoursPicture(scenario.name, rows, columns, np.array(found), (training, inference))
 
 
+def _finer(picture: ContoursPicture) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The grid with points between its own, log odds drawn straight from one to the next."""
+    size = 1 + (POINTS - 1) * _BETWEEN
+    near = np.clip(picture.accuracy, 1e-9, 1.0 - 1e-9)
+    odds = np.log(near / (1.0 - near))
+    x, y = np.log(picture.training_flop), np.log(picture.inference_flop)
+    finer_x, finer_y = np.linspace(x[0], x[-1], size), np.linspace(y[0], y[-1], size)
+    rows = np.stack([np.interp(finer_y, y, row) for row in odds])
+    whole = np.stack([np.interp(finer_x, x, column) for column in rows.T], axis=1)
+    return np.exp(finer_x), np.exp(finer_y), np.asarray(1.0 / (1.0 + np.exp(-whole)))
+
+
 def draw(figure: Figure, picture: ContoursPicture) -> None:
     """Labelled lines of equal accuracy, the plan, and lines of equal total compute."""
     axes = figure.subplots()
-    percent = 100.0 * picture.accuracy
-    low, high = np.nanmin(percent), np.nanmax(percent)
-    levels = [level for level in _LEVELS if low < level < high]
+    # before the lines: labels are fitted to them as they stand
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(picture.training_flop[0], picture.training_flop[-1])
+    axes.set_ylim(picture.inference_flop[0], picture.inference_flop[-1])
+    training_grid, inference_grid, accuracy = _finer(picture)
+    percent = 100.0 * accuracy
+    some = percent[np.isfinite(percent)]
+    levels = [level for level in _LEVELS if some.size and some.min() < level < some.max()]
     if levels:
         lines = axes.contour(
-            picture.training_flop,
-            picture.inference_flop,
+            training_grid,
+            inference_grid,
             percent.T,
             levels=levels,
             colors="#0072b2",
             linestyles=[_LINES[i % len(_LINES)] for i in range(len(levels))],
             linewidths=1.4,
         )
-        axes.clabel(lines, fmt=lambda level: f"{level:g} %", fontsize=8)
+        axes.clabel(lines, fmt=lambda level: f"{level:g} %", fontsize=8, inline_spacing=4)
     grid = np.geomspace(picture.training_flop[0], picture.training_flop[-1], 200)
     training, inference = picture.plan
     for factor in (0.3, 1.0, 3.0):
@@ -124,10 +143,7 @@ def draw(figure: Figure, picture: ContoursPicture) -> None:
         markerfacecolor="white",
         label="the plan",
     )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(picture.training_flop[0], picture.training_flop[-1])
-    axes.set_ylim(picture.inference_flop[0], picture.inference_flop[-1])
     name_axes(axes, "Training compute (FLOP)", "Inference compute (FLOP)", picture.title)
-    axes.plot([], [], color="#0072b2", label="best accuracy (%), to 0.2 points")
+    blank = "; blank: a limit cannot be kept" if some.size < percent.size else ""
+    axes.plot([], [], color="#0072b2", label=f"best accuracy (%), to 0.2 points{blank}")
     legend_below(figure, [axes], columns=2)

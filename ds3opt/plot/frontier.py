@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ds3opt.errors import Problem, UsageError
 from ds3opt.optimise.solution import BASELINES, Solution
 from ds3opt.plot.canvas import curve, legend_below, name_axes
-from ds3opt.plot.scales import axis_label, engineering_ticks, scale_of
+from ds3opt.plot.scales import axis_label, engineering_ticks, scale_of, unit_of
 from ds3opt.report.words import is_maximised, outcome_key, words_of
 from ds3opt.schema import Scenario
 from ds3opt.schema.limits import LIMITS, Limits
@@ -175,7 +175,7 @@ def draw(figure: Figure, picture: FrontierPicture) -> None:
     known = np.isfinite(reached) & np.isfinite(bound)
     widest = float(np.max(np.abs(bound - reached)[known], initial=0.0))
     name = words_of(picture.objective)
-    unit = " points" if scale > 1.0 else ""
+    unit = "points" if scale > 1.0 else unit_of(picture.objective)
     axes.fill_between(
         picture.limit,
         reached,
@@ -184,7 +184,7 @@ def draw(figure: Figure, picture: FrontierPicture) -> None:
         color="#0072b2",
         alpha=0.25,
         linewidth=0.0,
-        label=f"certified band, at most {_short(widest)}{unit} wide",
+        label=f"certified band, at most {_short(widest)} {unit} wide",
     )
     which = "largest" if is_maximised(picture.objective) else "least"
     if picture.objective == "accuracy":
@@ -195,8 +195,9 @@ def draw(figure: Figure, picture: FrontierPicture) -> None:
     axes.set_xscale("log")
     if not is_maximised(picture.objective) and picture.objective != "loss":
         axes.set_yscale("log")
-        engineering_ticks(axes.yaxis, picture.objective)
-    engineering_ticks(axes.xaxis, picture.over)
+    for axis, name in ((axes.xaxis, picture.over), (axes.yaxis, picture.objective)):
+        if axis.get_scale() == "log":
+            engineering_ticks(axis, name)
     name_axes(axes, axis_label(picture.over), axis_label(picture.objective), picture.title)
     legend_below(figure, [axes], columns=2)
 

@@ -33,7 +33,10 @@ def scenario_picture(
         from ds3opt.report.solution_data import solution_data
 
         solution = solve(scenario, frontier=False, details=False, progress=progress)
-        return _classes(classes.classes_of_result(solution_data(solution, version="", sha256="")), picture_format)
+        return _classes(
+            classes.classes_of_result(solution_data(solution, version="", sha256="")),
+            picture_format,
+        )
     if kind == "contours":
         around = contours.contours_of(scenario, progress)
         return picture(partial(contours.draw, picture=around), picture_format, height_inches=5.2)

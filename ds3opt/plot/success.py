@@ -23,6 +23,8 @@ Progress = Callable[[str, float], None]
 
 MOST_PANELS = 9
 _COLUMNS = 3
+_CHARACTERS = 40
+"""Of a legend below one panel."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,21 @@ class SuccessPicture:
     @property
     def size_inches(self) -> tuple[float, float]:
         """Width and height in which every panel has room."""
-        columns = min(len(self.panels), _COLUMNS)
-        rows = math.ceil(len(self.panels) / _COLUMNS)
-        return max(2.9 * columns, 4.6) + 0.4, 2.6 * rows + 1.1
+        rows, columns = _grid(len(self.panels))
+        legend = math.ceil((len(self.words) + 1) / self.legend_columns)
+        return max(2.9 * columns, 4.6) + 0.4, 2.6 * rows + 0.6 + 0.2 * legend
+
+    @property
+    def words(self) -> list[str]:
+        """Every policy once."""
+        return list(dict.fromkeys(one.words for panel in self.panels for one in panel.curves))
+
+    @property
+    def legend_columns(self) -> int:
+        """As many as the words of the policies leave room for."""
+        longest = max(map(len, self.words), default=0)
+        room = _grid(len(self.panels))[1] * _CHARACTERS // (longest + 6)
+        return min(max(room, 1), 3)
 
 
 def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessPicture:
@@ -97,8 +111,9 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
             if not rival.chosen and rival.family in kinds:
                 continue
             kinds.add(rival.family)
-            way = next(i for i, one in enumerate(setting.ways) if one.words == rival.policy)
-            mine = np.flatnonzero((every.case == task) & (every.way == way))
+            # an existing model has a way of the same words for each class
+            ways = [i for i, one in enumerate(setting.ways) if one.words == rival.policy]
+            mine = np.flatnonzero((every.case == task) & np.isin(every.way, ways))
             order = mine[np.lexsort((every.success[mine], every.tokens[mine]))]
             curves.append(
                 PolicyCurve(rival.policy, rival.chosen, every.tokens[order], every.success[order])
@@ -116,12 +131,17 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
     return SuccessPicture(scenario.name, tuple(panels), len(typical) - len(panels))
 
 
+def _grid(panels: int) -> tuple[int, int]:
+    """Rows and columns of panels."""
+    columns = 2 if panels in (2, 4) else min(panels, _COLUMNS)
+    return math.ceil(panels / columns), columns
+
+
 def draw(figure: Figure, picture: SuccessPicture) -> None:
     """Small panels with one scale of success, each policy with the same line in all of them."""
-    columns = min(len(picture.panels), _COLUMNS)
-    rows = math.ceil(len(picture.panels) / _COLUMNS)
+    rows, columns = _grid(len(picture.panels))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    words = list(dict.fromkeys(one.words for panel in picture.panels for one in panel.curves))
+    words = picture.words
     shown = []
     for number, axes in enumerate(grid.ravel()):
         if number >= len(picture.panels):
@@ -154,4 +174,4 @@ def draw(figure: Figure, picture: SuccessPicture) -> None:
         shown.append(axes)
     more = f" ({picture.left_out} classes more are not shown)" if picture.left_out else ""
     figure.suptitle(f"{picture.title}{more}", x=0.01, ha="left", fontsize=10)
-    legend_below(figure, shown, columns=2 if columns < _COLUMNS else 3)
+    legend_below(figure, shown, columns=picture.legend_columns)
