@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from ds3opt.explain.explanation import (
     Branching,
@@ -18,7 +17,7 @@ from ds3opt.explain.explanation import (
 )
 from ds3opt.report import rows
 from ds3opt.report.document import Column, Document, Table, table_of
-from ds3opt.report.solution_data import SCHEMA_VERSION, solution_data
+from ds3opt.report.explanation_data import change_unit, explanation_data
 from ds3opt.report.values import Interval, Measure, Phrase, Value
 from ds3opt.report.words import objective_words, words_of
 
@@ -48,45 +47,16 @@ def explanation_document(
             _contour(explanation.exchange),
         )
     )
-    data = solution_data(solution, version=version, sha256=sha256)
-    kept = ("scenario", "objective", "target", "status", "certificate", "infeasibility")
     return Document(
         title=f"{solution.scenario}: why this plan, {objective_words(solution)}",
         tables=(*tables, _left_out(explanation), rows.warnings(solution)),
-        data={
-            "schema_version": SCHEMA_VERSION,
-            **{name: data[name] for name in kept if name in data},
-            "plan": {
-                "parameters": solution.parameters,
-                "training_tokens": solution.training_tokens,
-                "loss_nats_per_token": solution.loss,
-                "accuracy": solution.accuracy,
-                "training_flop": solution.training_flop,
-                "inference_flop": solution.inference_flop,
-            },
-            "change_unit": _unit(explanation),
-            "price_per_percent_of_inference": explanation.price_per_percent,
-            "classes": [_class_data(one) for one in explanation.classes],
-            "chain_or_tree": [
-                {**asdict(one), "better": one.better} for one in explanation.branching
-            ],
-            "depth": [asdict(one) for one in explanation.depths],
-            "exchange": _exchange_data(explanation.exchange),
-            "not_applicable": list(explanation.not_applicable),
-            "warnings": data["warnings"],
-            "provenance": data["provenance"],
-        },
+        data=explanation_data(explanation, version=version, sha256=sha256),
         records=_records(explanation),
     )
 
 
-def _unit(explanation: Explanation) -> str:
-    """The unit of losses and gains: accuracy where a resource is minimised."""
-    return explanation.unit if explanation.unit in {"value", "net_value"} else "accuracy"
-
-
 def _change(explanation: Explanation, change: float) -> Measure:
-    unit = _unit(explanation)
+    unit = change_unit(explanation)
     kinds = {"accuracy": "points", "value": "signed", "net_value": "signed money"}
     return Measure(change + 0.0, kinds[unit])
 
@@ -390,68 +360,6 @@ def _left_out(explanation: Explanation) -> Table:
     )
 
 
-def _class_data(one: ClassExplanation) -> dict[str, Any]:
-    binding = one.binding
-    return {
-        "name": one.name,
-        "share": one.share,
-        "accuracy": one.accuracy,
-        "policy": one.policy,
-        "binding": None if binding is None else binding.code,
-        "rivals": [
-            {
-                "policy": rival.policy,
-                "family": rival.family,
-                "chosen": rival.chosen,
-                "accuracy": rival.accuracy,
-                "token_budget_min": rival.token_budget[0],
-                "token_budget_max": rival.token_budget[1],
-                "expected_tokens": rival.tokens,
-                "inference_flop_per_task": rival.flop,
-                "lost_at_least": rival.lost,
-                "accuracy_at_own_compute": rival.accuracy_at_own_compute,
-            }
-            for rival in one.rivals
-        ],
-        "mechanisms": [
-            {
-                "code": m.code,
-                "words": m.words,
-                "accuracy_without": m.accuracy,
-                "gained_at_most": m.gain,
-                "policy_without": m.policy,
-            }
-            for m in one.mechanisms
-        ],
-        "turning_points": [asdict(point) for point in one.turning_points],
-    }
-
-
-def _exchange_data(rate: Exchange | None) -> dict[str, Any] | None:
-    if rate is None:
-        return None
-    return {
-        "training_flop": rate.training_flop,
-        "inference_flop": rate.inference_flop,
-        "accuracy": rate.accuracy,
-        "accuracy_per_decade_of_training": rate.training_exponent,
-        "accuracy_per_decade_of_inference": rate.inference_exponent,
-        "decades_of_inference_per_decade_of_training": rate.decades_per_decade,
-        "inference_flop_saved_per_training_flop": rate.flop_per_flop,
-        "method": rate.method,
-        "decades_to_either_side": rate.decades,
-        "limits_set_aside": list(rate.set_aside),
-        "contour": [
-            {
-                "training_flop": point.training_flop,
-                "inference_flop_enough": point.inference_flop,
-                "inference_flop_too_little": point.too_little,
-            }
-            for point in rate.contour
-        ],
-    }
-
-
 def _records(explanation: Explanation) -> Table:
     """One row for each policy of each class."""
     listed = [(one, rival) for one in explanation.classes for rival in one.rivals]
@@ -473,7 +381,7 @@ def _records(explanation: Explanation) -> Table:
         (Column("token_budget_max", ""), lambda item: item[1].token_budget[1]),
         (Column("expected_tokens", ""), lambda item: item[1].tokens),
         (Column("inference_flop_per_task", ""), lambda item: item[1].flop),
-        (Column(f"{_unit(explanation)}_lost_at_least", ""), lambda item: item[1].lost),
+        (Column(f"{change_unit(explanation)}_lost_at_least", ""), lambda item: item[1].lost),
         (
             Column("accuracy_at_own_compute", ""),
             lambda item: item[1].accuracy_at_own_compute,

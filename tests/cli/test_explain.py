@@ -47,6 +47,7 @@ def test_one_record_for_each_policy_of_each_class(run, scenario):
     assert all(float(row["accuracy_lost_at_least"]) >= 0.0 for row in rows)
 
 
+@pytest.mark.slow
 def test_training_against_inference(run, scenario):
     done = run("explain", "small.yaml", "-f", "json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -197,7 +197,8 @@ def test_exchange_rate_at_an_optimum():
     """At the optimum of a total the last FLOP of training and of inference are worth the same."""
     data = copy.deepcopy(SMALL)
     data["workload"]["mix"] = [{**data["workload"]["mix"][1], "share": 1.0}]
-    data["reasoning"]["policies"] = ["chain_of_thought", {"best_of_n": {"samples": [2, 4]}}]
+    data["reasoning"]["policies"] = ["chain_of_thought"]
+    del data["model"]["shape"]
     found = explain(scenario_of(data))
     rate = found.exchange
     assert rate is not None
@@ -221,8 +222,11 @@ def test_exchange_rate_at_an_optimum():
 def test_one_token_budget_for_all():
     data = copy.deepcopy(SMALL)
     data["workload"]["mix"] = [{**data["workload"]["mix"][1], "share": 1.0}]
+    data["workload"]["mix"][0] |= {"fatigue": 0.0, "verifier": {"kind": "outcome"}}
+    del data["model"]["shape"]
     data["reasoning"] = {
         "budgets": "shared",
+        "charge": "budget",
         "policies": ["chain_of_thought", {"best_of_n": {"samples": [4]}}],
     }
     found = explain(scenario_of(data), exchange=False)
