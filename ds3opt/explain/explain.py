@@ -86,6 +86,8 @@ def _with_exchange(
         told.append("training against inference: everything is solved, so more changes nothing")
     elif asked:
         rate = rates()
+        if rate is None:
+            told.append("training against inference: the limits allow no other amount of training")
     else:
         told.append("training against inference: left out, as asked")
     return replace(found, exchange=rate, not_applicable=tuple(told))  # type: ignore[arg-type]

@@ -26,6 +26,8 @@ POINTS = 9
 DECADES = 1.0
 """To either side of the plan."""
 _BETWEEN = 8
+_FLAT = 0.2
+"""Points of accuracy over the whole grid that are no more than its gap."""
 GAP = 2e-3
 """Accuracy to which the points of the grid are certified."""
 _LEVELS = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)
@@ -110,6 +112,8 @@ def draw(figure: Figure, picture: ContoursPicture) -> None:
     percent = 100.0 * accuracy
     some = percent[np.isfinite(percent)]
     levels = [level for level in _LEVELS if some.size and some.min() < level < some.max()]
+    if not levels and some.size and float(np.ptp(some)) > _FLAT:
+        levels = [float(level) for level in np.linspace(some.min(), some.max(), 5)[1:-1]]
     if levels:
         lines = axes.contour(
             training_grid,
@@ -120,20 +124,18 @@ def draw(figure: Figure, picture: ContoursPicture) -> None:
             linestyles=[_LINES[i % len(_LINES)] for i in range(len(levels))],
             linewidths=1.4,
         )
-        axes.clabel(lines, fmt=lambda level: f"{level:g} %", fontsize=8, inline_spacing=4)
-    grid = np.geomspace(picture.training_flop[0], picture.training_flop[-1], 200)
-    training, inference = picture.plan
+        axes.clabel(lines, fmt=lambda level: f"{level:.4g} %", fontsize=8, inline_spacing=4)
+    served = np.geomspace(1e-5, 1.0 - 1e-5, 400)
     for factor in (0.3, 1.0, 3.0):
-        rest = factor * (training + inference) - grid
-        with np.errstate(invalid="ignore"):
-            axes.plot(
-                grid,
-                np.where(rest > 0.0, rest, np.nan),
-                color="#9a9a9a",
-                linewidth=0.9,
-                linestyle=(0, (1, 2)),
-                label="equal total FLOP: 0.3, 1 and 3 times the plan's" if factor == 1.0 else None,
-            )
+        total = factor * sum(picture.plan)
+        axes.plot(
+            total * (1.0 - served),
+            total * served,
+            color="#9a9a9a",
+            linewidth=0.9,
+            linestyle=(0, (1, 2)),
+            label="equal total FLOP: 0.3, 1 and 3 times the plan's" if factor == 1.0 else None,
+        )
     axes.plot(
         *picture.plan,
         linestyle="none",
@@ -144,6 +146,10 @@ def draw(figure: Figure, picture: ContoursPicture) -> None:
         label="the plan",
     )
     name_axes(axes, "Training compute (FLOP)", "Inference compute (FLOP)", picture.title)
-    blank = "; blank: a limit cannot be kept" if some.size < percent.size else ""
-    axes.plot([], [], color="#0072b2", label=f"best accuracy (%), to 0.2 points{blank}")
-    legend_below(figure, [axes], columns=2)
+    told = "best accuracy (%), to 0.2 points"
+    if not levels:
+        told = "no contour: the best accuracy hardly changes"
+    if some.size < percent.size:
+        told += "; blank: a limit cannot be kept"
+    axes.plot([], [], color="#0072b2", label=told)
+    legend_below(figure, [axes], columns=1)

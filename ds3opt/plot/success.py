@@ -23,6 +23,8 @@ Progress = Callable[[str, float], None]
 
 MOST_PANELS = 9
 _COLUMNS = 3
+_NARROW = 1.3
+"""Ratio of the ends of an axis below which its numbers would look alike."""
 _CHARACTERS = 40
 """Of a legend below one panel."""
 
@@ -164,6 +166,9 @@ def draw(figure: Figure, picture: SuccessPicture) -> None:
             )
         axes.set_xscale("log")
         axes.set_ylim(-4.0, 104.0)
+        low, high = axes.get_xlim()
+        if high < _NARROW * low:
+            axes.set_xlim(low / _NARROW, high * _NARROW)
         engineering_ticks(axes.xaxis, "tokens")
         name_axes(
             axes,

@@ -61,6 +61,12 @@ def _change(explanation: Explanation, change: float) -> Measure:
     return Measure(change + 0.0, kinds[unit])
 
 
+def _price(explanation: Explanation) -> Measure:
+    """With every digit: what one percent brings is little."""
+    measure = _change(explanation, explanation.price_per_percent)
+    return replace(measure, dimension=measure.dimension.replace("points", "fine points"))
+
+
 # -- the plan ---------------------------------------------------------------------------------
 
 
@@ -79,7 +85,7 @@ def _plan(explanation: Explanation) -> Table:
         kept.append(
             (
                 "price of compute",
-                _change(explanation, explanation.price_per_percent),
+                _price(explanation),
                 "for 1 % more of what serving takes, at the margin",
             )
         )
