@@ -11,11 +11,13 @@ from ds3opt.cli.check import check
 from ds3opt.cli.coverage import coverage
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.explain import explain
 from ds3opt.cli.hardware import hardware
 from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
 from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
+from ds3opt.cli.plot import plot
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
 from ds3opt.cli.simulate import simulate
@@ -63,6 +65,8 @@ _COMMANDS = (
         "What a given model reaches.",
         "evaluate quickstart --parameters 1B --training-tokens 100B",
     ),
+    (explain, "Why this plan, and what would change it.", "explain quickstart --quick"),
+    (plot, "An answer as a picture.", "plot quickstart --kind classes -o classes.svg"),
     (
         coverage,
         "Samples and cost for a target accuracy; where votes saturate.",

@@ -79,8 +79,8 @@ def solve_fleet(
     details : also baselines, shadow prices and the ranges of decisions within the gap.
     progress : called with a stage and the fraction of it that is done.
     """
-    search = FleetSearch(compile_fleet(scenario))
-    solution = _optimum(search, details=details, progress=progress)
+    plan = solved_mix(scenario, details=details, progress=progress)
+    search, solution = plan.search, plan.solution
     asked = scenario.frontier if frontier else None
     if asked is not None:
         values = np.geomspace(asked.from_, asked.to, asked.points)
@@ -91,19 +91,36 @@ def solve_fleet(
             if progress is not None:
                 progress("frontier", (number + 1) / values.size)
         solution = replace(solution, frontier_over=asked.over, frontier=tuple(points))
-    return replace(solution, horizon_seconds=scenario.workload.horizon)
+    return solution
 
 
-def _optimum(search: FleetSearch, *, details: bool, progress: Progress | None = None) -> Solution:
-    """The certified optimum, or why there is none."""
+@dataclass(frozen=True)
+class FleetPlan:
+    """A solution with the mix and the prices behind it."""
+
+    solution: Solution
+    search: FleetSearch
+    ledger: Ledger | None = None
+    """None where nothing is feasible."""
+    mix: FleetMix | None = None
+
+
+def solved_mix(
+    scenario: Scenario, *, details: bool = True, progress: Progress | None = None
+) -> FleetPlan:
+    """The certified optimum with its mix; arguments as in `solve_fleet`, no frontier."""
+    search = FleetSearch(compile_fleet(scenario))
+    horizon = scenario.workload.horizon
     late = too_large(search) or too_slow(search)
     solved = None if late is not None else _solved(search, progress)
     if solved is None:
-        return replace(_empty(search.fleet), infeasibility=late or explain(search))
+        nothing = replace(_empty(search.fleet), infeasibility=late or explain(search))
+        return FleetPlan(replace(nothing, horizon_seconds=horizon), search)
     solution = _solution(search, solved, details=details)
     if details:
         solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
-    return solution
+    solution = replace(solution, horizon_seconds=horizon)
+    return FleetPlan(solution, search, solved.ledger, solved.mix)
 
 
 def _solved(search: FleetSearch, progress: Progress | None) -> _Solved | None:
@@ -393,6 +410,20 @@ def evaluate_fleet(
     ------
     UsageError : for a class or a policy that the scenario does not have.
     """
+    return mix_for_model(
+        scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
+    ).solution
+
+
+def mix_for_model(
+    scenario: Scenario,
+    parameters: float,
+    training_tokens: float | None,
+    *,
+    policies: Mapping[str, str] | None = None,
+    token_budgets: Mapping[str, float] | None = None,
+) -> FleetPlan:
+    """A given model on a fleet with its best mix; arguments as in `evaluate_fleet`."""
     search = search_as_given(
         scenario, parameters, training_tokens, policies or {}, token_budgets or {}
     )
@@ -406,12 +437,12 @@ def evaluate_fleet(
     if np.isfinite(plan.value):
         mix = best_mix_of(search, ledger, plan)
     if mix is None:
-        return replace(_empty(fleet), infeasibility=explain(search))
+        return FleetPlan(replace(_empty(fleet), infeasibility=explain(search)), search)
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
-    solution = _solution(search, solved, details=False)
-    return replace(
-        solution,
+    solution = replace(
+        _solution(search, solved, details=False),
         status=Status.EVALUATED,
         certificate=None,
         horizon_seconds=scenario.workload.horizon,
     )
+    return FleetPlan(solution, search, ledger, mix)
