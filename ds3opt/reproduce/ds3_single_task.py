@@ -100,8 +100,7 @@ def best_split(
         width = (high - low) / (points - 1)
         centre = np.take_along_axis(grid, best, axis=-1)[..., 0]
         chosen = [
-            np.take_along_axis(v, best, axis=-1)[..., 0]
-            for v in (size, steps, success, failure)
+            np.take_along_axis(v, best, axis=-1)[..., 0] for v in (size, steps, success, failure)
         ]
         low, high = np.maximum(low, centre - width), np.minimum(high, centre + width)
         points = _FINE
@@ -174,7 +173,9 @@ def fig16(progress: Progress) -> Reproduction:
         for slope, intercept, words in ((0.28, 5.60, "N"), (0.72, -5.90, "tokens")):
             label = f"printed line, {words}"
             style = ":" if words == "N" else "-."
-            axes.plot(flop, 10**intercept * flop**slope, color="black", linestyle=style, label=label)
+            axes.plot(
+                flop, 10**intercept * flop**slope, color="black", linestyle=style, label=label
+            )
         axes.axvspan(flop[fitted][0], flop[fitted][-1], color="#eeeeee", label="points fitted")
         axes.set_xscale("log")
         axes.set_yscale("log")

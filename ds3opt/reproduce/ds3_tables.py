@@ -139,7 +139,10 @@ def table1(progress: Progress) -> Reproduction:
                 curve(right, budget, 100.0 * (use[name][1] / use[name][0] - 1.0), index)
         name_axes(left, "Token budget (tokens)", "Success (probability)", "m = 10, r = 0.1")
         name_axes(
-            right, "Token budget (tokens)", "Excess of printed mean tokens (%)", "Table I, last column"
+            right,
+            "Token budget (tokens)",
+            "Excess of printed mean tokens (%)",
+            "Table I, last column",
         )
         for axes in (left, right):
             axes.set_xlim(0, 12000)

@@ -106,7 +106,9 @@ def fig4(progress: Progress) -> Reproduction:
             curve(left, flop, tokens, index, f"ToT(1), b = {b}")
             curve(right, flop, tokens / chain, index)
             right.axhline(b**0.5, color="#777777", linewidth=0.9, linestyle=(0, (2, 2)))
-            right.annotate(f"sqrt({b})", (flop[0], b**0.5), xytext=(0, 2), textcoords="offset points")
+            right.annotate(
+                f"sqrt({b})", (flop[0], b**0.5), xytext=(0, 2), textcoords="offset points"
+            )
         for axes in (left, right):
             axes.set_xscale("log")
         left.set_yscale("log")
@@ -356,9 +358,7 @@ def _lead(step_success: FloatArray | float, branches: int, cap: float, skills: i
     return float(np.min(_leads(step_success, branches, cap, skills)))
 
 
-def _leads(
-    step_success: FloatArray | float, branches: int, cap: float, skills: int
-) -> FloatArray:
+def _leads(step_success: FloatArray | float, branches: int, cap: float, skills: int) -> FloatArray:
     steps = cap * skills
     low, high = (
         tree_of_thought_success(
