@@ -36,6 +36,8 @@ STEPS = {BASE: 1948 / 25, SMALL: 8092 / 25, LARGE: 8092 / 25}
 SHARE, SKILLS = np.array([0.93, 0.07]), np.array([1.0, 100.0])
 """Of E-D."""
 GRID = (np.arange(100.0) + 0.5) / 100.0
+HARDEST = 4.0
+"""Greatest mean difficulty that is tried, nats/token: the end of the range of appendix C."""
 START = np.array([1.3, np.log(0.8), 2.5, np.log(0.5)])
 """Mean and log deviation of the two difficulties, nats/token."""
 
@@ -73,7 +75,7 @@ def _jointly(
         return np.concatenate(rows)
 
     low = np.concatenate([[0.0, -4.0, 0.0, -4.0], np.full(len(NAMES), -10.0)])
-    high = np.concatenate([[6.0, 2.0, 6.0, 2.0], np.full(len(NAMES), 0.0)])
+    high = np.concatenate([[HARDEST, 2.0, HARDEST, 2.0], np.full(len(NAMES), 0.0)])
     free = low.size if given is None else START.size
     best = None
     for scale in (0.003, 0.03):
@@ -93,12 +95,11 @@ def fig12(progress: Progress) -> Reproduction:
     problems, found, rms = _jointly(fits)
     _, _, tripled = _jointly(fits, 3.0 * found)
     progress("intervals", 0.6)
-    columns = [
+    alpha, beta, part = (
         np.array([getattr(fits[n], key) for n in NAMES]) for key in ("alpha", "beta", "solvable")
-    ]
-    index = relative_directionality(
-        *columns, _losses(), np.array([STEPS[n] for n in NAMES]), problems, slack=0.01
     )
+    steps = np.array([STEPS[n] for n in NAMES])
+    index = relative_directionality(alpha, beta, part, _losses(), steps, problems, slack=0.01)
     wide = [float(high / low) for low, high in zip(index.low, index.high, strict=True)]
     spike = never_solved(problems, STEPS[BASE])
     missed = 1.0 - fits[BASE].solvable
@@ -123,6 +124,13 @@ def fig12(progress: Progress) -> Reproduction:
             f"{rms:.3f} to {tripled:.3f}, as difficulties move along; at the same difficulties "
             f"each is known to a factor of {max(wide):.1f} at a distance of 0.01 more",
         ),
+        check(
+            "both modes of the difficulty are inferred (left panel)",
+            float(problems.mean[1]) < 0.99 * HARDEST,
+            f"tasks of 1 skill about {problems.mean[0]:.2f} nats/token; those of 100 skills end at "
+            f"{problems.mean[1]:.2f} of the {HARDEST:g} allowed: nothing fixes them but that they "
+            "are easy enough to be solved",
+        ),
         statement(
             "(70) weighs the push-forward with the fitted solvable part",
             abs(twice - missed) < 0.005,
@@ -133,7 +141,8 @@ def fig12(progress: Progress) -> Reproduction:
         check(
             "the density (70) is stated for every success",
             top > 0.999,
-            f"its support ends where i does: one-step tasks are solved with at most 1 - (1 - i)^T = {top:.3f} by Pythia",
+            f"its support ends where i does: Pythia solves tasks of one skill with at most "
+            f"1 - (1 - i)^T = {top:.3f}",
         ),
         missing(
             "the inferred values and the curves of Llama-3-8B and Gemma-2B",
@@ -200,7 +209,7 @@ def fig12(progress: Progress) -> Reproduction:
             label = f"{n}, i = {number(found[i], 2)}"
             curve(right, fine, curves[n], i, label)
             right.plot(fine, betas[n], color="#777777", linewidth=0.9)
-        left.legend(loc="center left")
+        left.legend(loc="center right")
         name_axes(left, "Difficulty (nats/token)", "Share of tasks", "Lines: loss of the models")
         name_axes(right, "Success of one sample", "Share of tasks below", "Grey: Beta fits")
         legend_below(figure, [right])

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ds3opt.laws.compute import inference_flop
+from ds3opt.laws.concept_learning import ConceptMode
 from ds3opt.laws.skill_graph import SkillGraph, SkillMode
 from ds3opt.plot.canvas import curve, curve_style, legend_below, name_axes
 from ds3opt.reproduce.findings import (
@@ -43,7 +44,7 @@ TASKS_SERVED = (1e8, 1e9, 1e10)
 
 
 def accuracy(
-    training_flop: float, tokens: FloatArray, mode: SkillMode, graph: SkillGraph = GRAPH
+    training_flop: float, tokens: ArrayLike, mode: SkillMode, graph: SkillGraph = GRAPH
 ) -> FloatArray:
     """Mean success over the tasks of appendix B at token budgets."""
     parameters, _ = graph.allocation(training_flop)
@@ -77,9 +78,10 @@ def fig7(progress: Progress) -> Reproduction:
     }
     sweep = np.geomspace(1.2e25, 5.06e25, 21)
     at = np.array([O1_TOKENS])
+    modes: tuple[tuple[str, SkillMode], ...] = (("exact", "exact"), ("Chernoff", "chernoff"))
     o1 = {
         words: np.array([accuracy(float(flop), at, mode)[0] for flop in sweep])
-        for words, mode in (("exact", "exact"), ("Chernoff", "chernoff"))
+        for words, mode in modes
     }
     o1_tokens = accuracy(O1_FLOP, budgets, "exact")
 
@@ -307,10 +309,15 @@ def fig14(progress: Progress) -> Reproduction:
     """Sum over levels of the chance that a skill is learned, by tokens per parameter."""
     ratio = np.unique(np.concatenate([np.geomspace(5.0, 500.0, 121), np.linspace(17, 21, 161)]))
     levels = np.arange(1.0, GRAPH.levels + 1.0)
-    competence, literal = {}, {}
+    competence: dict[float, FloatArray] = {}
+    literal: dict[float, FloatArray] = {}
+    modes: tuple[tuple[ConceptMode, dict[float, FloatArray]], ...] = (
+        ("density_evolution", competence),
+        ("paper", literal),
+    )
     for flop in FIG14_FLOP:
         concepts = np.asarray(GRAPH.concepts(GRAPH.allocation(flop, ratio)[0]))
-        for mode, kept in (("density_evolution", competence), ("paper", literal)):
+        for mode, kept in modes:
             learned = GRAPH.concept_probability(concepts, ratio, mode)
             kept[flop] = GRAPH.skill_probability(
                 levels, concepts[:, None], np.asarray(learned)[:, None]

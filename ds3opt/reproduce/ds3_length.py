@@ -83,8 +83,8 @@ def fig3(progress: Progress) -> Reproduction:
             "(26) is a smooth interpolation between its limits",
             max(jumps) < 1e-9 and short >= 0.0,
             f"it jumps at z = -2 and 2, by {number(jumps[0])} tokens at m = 5 and "
-            f"{number(jumps[1])} at m = 100, and is negative for m < 4 (1 - r): {number(short)} tokens "
-            "at m = 1, r = 0.1 and a budget of 5",
+            f"{number(jumps[1])} at m = 100, and is negative for m < 4 (1 - r): "
+            f"{number(short)} tokens at m = 1, r = 0.1 and a budget of 5",
         ),
         statement(
             "a budget of Omega tokens has omega Omega steps (II-B, before (20))",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,11 +66,7 @@ def fig10(progress: Progress) -> Reproduction:
             ]
         )
         plateaus[name] = float(vote_plateau(fit.alpha, fit.beta, fit.solvable, shares[name][0]))
-        settled[name], _ = votes_to_plateau(
-            lambda k, fit=fit: fit.solvable * beta_binomial_masses(fit.alpha, fit.beta, k),
-            plateaus[name],
-            shares[name],
-        )
+        settled[name], _ = votes_to_plateau(_masses_of(fit), plateaus[name], shares[name])
     success = np.linspace(0.0005, 0.9995, 400)
     cumulative = {
         name: 1.0 - fit.solvable * special.betaincc(fit.alpha, fit.beta, success)
@@ -227,6 +224,10 @@ def fig10(progress: Progress) -> Reproduction:
         legend_below(figure, [axes[0, 0]])
 
     return Reproduction(blocks, findings, draw, (8.4, 6.8))
+
+
+def _masses_of(fit: Fit) -> Callable[[int], FloatArray]:
+    return lambda votes: fit.solvable * beta_binomial_masses(fit.alpha, fit.beta, votes)
 
 
 def _density(fit: Fit, success: FloatArray) -> FloatArray:

@@ -40,8 +40,7 @@ FloatArray = NDArray[np.float64]
 TOKENS_PER_STEP = 25.0
 SKILLS, STEP_SUCCESS, SPLIT = 10, 0.1, 4
 """A task and a width at which the four rows are worked out; the table is general."""
-SHAPE = {"layers": 96, "attention_width": 12288}
-PARAMETERS, PROMPT_TOKENS = 10e9, 200.0
+PARAMETERS, PROMPT_TOKENS, LAYERS, ATTENTION_WIDTH = 10e9, 200.0, 96, 12288
 """The model of appendix A-B."""
 
 
@@ -158,9 +157,14 @@ def _mean_cost() -> Finding:
     steps = np.arange(SKILLS, 2001.0)
     mean = TOKENS_PER_STEP * expected_steps(STEP_SUCCESS, SKILLS, steps)
     square = TOKENS_PER_STEP**2 * expected_squared_steps(STEP_SUCCESS, SKILLS, steps)
-    of_mean = inference_flop(PARAMETERS, mean, PROMPT_TOKENS, **SHAPE)
+    of_mean = inference_flop(
+        PARAMETERS, mean, PROMPT_TOKENS, layers=LAYERS, attention_width=ATTENTION_WIDTH
+    )
     # the cost is linear in the tokens and in their square
-    curvature = inference_flop(PARAMETERS, 1.0, 0.0, **SHAPE) - 2.0 * PARAMETERS
+    curvature = (
+        inference_flop(PARAMETERS, 1.0, 0.0, layers=LAYERS, attention_width=ATTENTION_WIDTH)
+        - 2.0 * PARAMETERS
+    )
     short = float(np.max(curvature * (square - mean**2) / of_mean))
     return check(
         "mean compute is the compute of the mean tokens (28), (31), (34), (37)",
@@ -173,8 +177,23 @@ def _prompt_cost() -> Finding:
     tokens = 1000.0
     shares = [
         float(
-            inference_flop(PARAMETERS, tokens, PROMPT_TOKENS, samples=k, prefill=True, **SHAPE)
-            / inference_flop(PARAMETERS, tokens, PROMPT_TOKENS, samples=k, **SHAPE)
+            inference_flop(
+                PARAMETERS,
+                tokens,
+                PROMPT_TOKENS,
+                samples=k,
+                prefill=True,
+                layers=LAYERS,
+                attention_width=ATTENTION_WIDTH,
+            )
+            / inference_flop(
+                PARAMETERS,
+                tokens,
+                PROMPT_TOKENS,
+                samples=k,
+                layers=LAYERS,
+                attention_width=ATTENTION_WIDTH,
+            )
             - 1.0
         )
         for k in (1, 16)
@@ -243,7 +262,10 @@ def table2(progress: Progress) -> Reproduction:
             axes.barh(place - 0.2, printed, height=0.38, label="printed", **bar_style(0))
             axes.barh(place + 0.2, computed, height=0.38, label="computed", **bar_style(1))
             axes.grid(visible=False, axis="y")
-            for y, value in [*zip(place - 0.2, printed), *zip(place + 0.2, computed)]:
+            for y, value in [
+                *zip(place - 0.2, printed, strict=True),
+                *zip(place + 0.2, computed, strict=True),
+            ]:
                 axes.annotate(
                     f"{value:.6g}",
                     (value, y),

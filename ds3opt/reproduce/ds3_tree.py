@@ -209,7 +209,8 @@ def fig5(progress: Progress) -> Reproduction:
             "Conjecture 1.1, drawn from this figure: every m > 1 has a crossover",
             always < 0.0 and never > 0.0,
             f"b = 4, c = 2.4, m = 3: ToT(1) leads at every step success, by "
-            f"{number(always, 2)} or more; b = 2, c = 1.48, m = 100: chain of thought leads at every one",
+            f"{number(always, 2)} or more; b = 2, c = 1.48, m = 100: chain of thought leads "
+            "at every one",
         ),
         statement(
             "Conjecture 1.2: below a fixed step success ToT(1) wins ever more surely as m grows",
@@ -285,8 +286,8 @@ def fig13(progress: Progress) -> Reproduction:
             "the rows are at matched total token budgets (A-B, below Fig. 13)",
             abs(float(tree[0]) / 2500.0 - 1.0) < 1e-6,
             f"at the matched compute of its setup, 2,500 tokens of chain of thought stand beside "
-            f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins (lead at most "
-            f"{number(max(float(np.max(matched)), 0.0), 1)})",
+            f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins "
+            f"(lead at most {number(max(float(np.max(matched)), 0.0), 1)})",
         ),
     ]
 

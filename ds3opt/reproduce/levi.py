@@ -158,7 +158,7 @@ def _measured() -> Finding:
 
 def compute(progress: Progress) -> Reproduction:
     """Coverage over the compute of a question, exactly and by the printed approximation."""
-    flop = np.geomspace(1e12, 1e19, 141)
+    flop = np.geomspace(1e12, 1e19, 281)
     curves: dict[str, FloatArray] = {}
     printed: dict[str, FloatArray] = {}
     needed: dict[str, FloatArray] = {}
@@ -242,7 +242,15 @@ def compute(progress: Progress) -> Reproduction:
         axes = figure.subplots()
         for index, (name, parameters) in enumerate(MODELS.items()):
             shown = curves[name] > 0.0
-            curve(axes, flop[shown], curves[name][shown], index, name, markers=0)
+            curve(
+                axes,
+                flop[shown],
+                curves[name][shown],
+                index,
+                name,
+                markers=0,
+                drawstyle="steps-post",
+            )
             k, value = points_of(name)
             price = 2.0 * parameters
             cost = sampling_cost(k, PROMPT_TOKENS, OUTPUT_TOKENS, price, price, shared_prompt=True)
@@ -254,6 +262,7 @@ def compute(progress: Progress) -> Reproduction:
                 color="#777777",
                 linewidth=0.9,
                 linestyle=(0, (2, 2)),
+                drawstyle="steps-post",
                 label="power law" if index == 0 else None,
             )
         axes.set_xscale("log")

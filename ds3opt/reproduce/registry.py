@@ -60,7 +60,7 @@ ITEMS: tuple[Item, ...] = (
     Item("wu_fig1", "Wu et al. Fig. 1", "optimal size for a question", "wu_sizes:fig1"),
     Item("wu_table1", "Wu et al. Table 1", "sampling against REBASE", "wu_tables:table1"),
     Item("wu_table3", "Wu et al. Table 3", "pass rate on MBPP", "wu_tables:table3"),
-    Item("wu_table4", "Wu et al. Table 4", "ways of choosing, four models", "wu_tables:table4"),
+    Item("wu_table4", "Wu et al. Table 4", "ways of choosing, four models", "wu_table4:table4"),
 )
 
 

@@ -73,5 +73,6 @@ def trajectory(
         np.array([getattr(point, name) for point in found], dtype=np.float64) for name in names
     )
     served = loaded.scenario.workload.tasks
+    assert served is not None
     tokens = serving / (2.0 * size * served)
     return Trajectory(limit, reached, upper, size, data, tokens, serving / limit)
