@@ -16,6 +16,7 @@ ORDER = (
     "laws",
     "hardware",
     "validate",
+    "reproduce",
     "schema",
     "new",
 )

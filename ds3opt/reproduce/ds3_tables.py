@@ -27,6 +27,7 @@ from ds3opt.reproduce.findings import (
     check,
     number,
     percent,
+    rounding,
     statement,
 )
 
@@ -109,8 +110,8 @@ def table1(progress: Progress) -> Reproduction:
         check(
             "the success of the four policies, at budgets of whole steps",
             at_whole < 1e-12,
-            f"equal to (20), (29), (32) and (38) to {number(at_whole, 1)} wherever Omega / (k "
-            "omega) is whole",
+            f"equal to (20), (29), (32) and (38) {rounding(at_whole)} wherever Omega / (k omega) "
+            "is whole",
         ),
         statement(
             "Omega / (k omega) need not be whole (Table I, (35)), as it is rounded down in (29), "
@@ -124,7 +125,9 @@ def table1(progress: Progress) -> Reproduction:
             max(excess.values()) < 0.01,
             "an upper bound: too high by up to "
             + ", ".join(f"{percent(value)} ({name})" for name, value in excess.items())
-            + f"; never too low ({number(max(-below, 0.0), 1)} steps)",
+            + (
+                "; never too low" if below > -1e-9 else f"; too low by up to {number(-below)} steps"
+            ),
         ),
         _mean_cost(),
         _prompt_cost(),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.compute import inference_flop, output_tokens_for_flop
 from ds3opt.laws.search import chain_of_thought_success, tree_of_thought_success
 from ds3opt.plot.canvas import curve, legend_below, name_axes
-from ds3opt.reproduce.findings import Block, Reproduction, check, number, statement
+from ds3opt.reproduce.findings import Block, Reproduction, check, number, rounding, statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -287,7 +287,7 @@ def fig13(progress: Progress) -> Reproduction:
             abs(float(tree[0]) / 2500.0 - 1.0) < 1e-6,
             f"at the matched compute of its setup, 2,500 tokens of chain of thought stand beside "
             f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins "
-            f"(lead at most {number(max(float(np.max(matched)), 0.0), 1)})",
+            f"(it leads by no more than 0 {rounding(max(float(np.max(matched)), 0.0))})",
         ),
     ]
 

@@ -24,6 +24,7 @@ from ds3opt.reproduce.findings import (
     missing,
     number,
     percent,
+    rounding,
     statement,
 )
 from ds3opt.reproduce.populations import fitted, points_of
@@ -70,7 +71,7 @@ def pass_at_k(progress: Progress) -> Reproduction:
         check(
             "result 1: pass@k = A (1 - Gamma(beta) Gamma(k + alpha) / (B Gamma(k + alpha + beta)))",
             apart < 1e-9,
-            f"the mean over the population by quadrature agrees to {number(apart, 1)}",
+            f"the mean over the population by quadrature agrees {rounding(apart)}",
         ),
         check(
             "result 2: inference loss falls as k^-beta for large k",

@@ -61,7 +61,7 @@ class Trajectory:
 
 @lru_cache(maxsize=16)
 def trajectory(
-    scenario: str, start: float, stop: float, points: int, *settings: str, gap: float = 1e-5
+    scenario: str, start: float, stop: float, points: int, *settings: str, gap: float
 ) -> Trajectory:
     """The frontier of a shipped scenario over total FLOP, with settings as in ``--set``."""
     frontier = f"frontier={{over: total_flop, from: {start}, to: {stop}, points: {points}}}"

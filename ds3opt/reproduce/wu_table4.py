@@ -77,10 +77,6 @@ def table4(progress: Progress) -> Reproduction:
         for key in ("weight_ratio", "tilt", "decay")
     }
     findings = [
-        *_cost_findings(),
-        _pareto_finding(),
-        _weighted_finding(),
-        _charged_finding(),
         check(
             "the laws tell REBASE with weighted vote and best of n from the other rows",
             all(float(np.max(np.abs(m))) < 2.0 for m in miss.values()),
@@ -91,6 +87,10 @@ def table4(progress: Progress) -> Reproduction:
             + ". The same reward model steers the search and weighs the votes, so its help does "
             "not add up",
         ),
+        *_cost_findings(),
+        _pareto_finding(),
+        _weighted_finding(),
+        _charged_finding(),
         Finding(
             "what the rows determine",
             f"two accuracies do not give a population: alpha is assumed "
