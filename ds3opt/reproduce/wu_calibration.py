@@ -27,9 +27,6 @@ ALPHAS = {"math": (0.3, 0.4), "gsm8k": (0.9, 1.3)}
 Brown et al.'s counts on the same benchmarks lie about there."""
 _SPREAD = 0.25
 """Standard deviation of the logarithm of the weight ratio over problems, assumed."""
-_FACTORS = np.exp(_SPREAD * np.array([-2.85697, -1.35563, 0.0, 1.35563, 2.85697]))
-_MASS = np.array([0.0112574, 0.2220759, 0.5333334, 0.2220759, 0.0112574])
-"""Gauss-Hermite, five nodes."""
 _ROUNDS = 12
 
 
@@ -53,14 +50,15 @@ class Calibration:
         The ratio of weights differs between problems, log-normally about its median: with one ratio
         for all a few votes would tie, or not, on all problems at once.
         """
+        # few votes have few outcomes, so that more ratios are needed
+        node, mass = np.polynomial.hermite_e.hermegauss(11 if samples <= 16 else 5)
+        ratios = [float(weight_ratio * np.exp(_SPREAD * z)) for z in node]
         found = self.problems.mean(
             lambda psi: np.tensordot(
-                _MASS,
+                mass / mass.sum(),
                 [
-                    weighted_vote_success(
-                        tilted_success(psi, tilt), samples, self.shares, float(weight_ratio * x)
-                    )
-                    for x in _FACTORS
+                    weighted_vote_success(tilted_success(psi, tilt), samples, self.shares, ratio)
+                    for ratio in ratios
                 ],
                 axes=1,
             )
