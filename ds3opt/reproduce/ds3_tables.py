@@ -114,8 +114,7 @@ def table1(progress: Progress) -> Reproduction:
             "is whole",
         ),
         statement(
-            "Omega / (k omega) need not be whole (Table I, (35)), as it is rounded down in (29), "
-            "(32)",
+            "the Omega / (k omega) of Table I and (35) is what (29) and (32) round down",
             between < 1e-3,
             f"the two differ by up to {number(between)} here; the printed form gives "
             f"{number(half)} to a task of one step with half a step to spend (r = 0.9)",

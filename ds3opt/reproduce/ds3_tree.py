@@ -287,7 +287,7 @@ def fig13(progress: Progress) -> Reproduction:
             abs(float(tree[0]) / 2500.0 - 1.0) < 1e-6,
             f"at the matched compute of its setup, 2,500 tokens of chain of thought stand beside "
             f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins "
-            f"(it leads by no more than 0 {rounding(max(float(np.max(matched)), 0.0))})",
+            f"(it leads by 0, {rounding(max(float(np.max(matched)), 0.0))})",
         ),
     ]
 

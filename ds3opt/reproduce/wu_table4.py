@@ -78,9 +78,10 @@ def table4(progress: Progress) -> Reproduction:
     }
     findings = [
         check(
-            "the laws tell REBASE with weighted vote and best of n from the other rows",
+            "accuracies of REBASE with weighted vote and with best of n",
             all(float(np.max(np.abs(m))) < 2.0 for m in miss.values()),
-            "; ".join(
+            "foreseen from the other rows of each model: "
+            + "; ".join(
                 f"{way}: {m.mean():+.1f} points on average, {m.min():+.1f} to {m.max():+.1f}"
                 for way, m in miss.items()
             )

@@ -53,12 +53,12 @@ def table1(progress: Progress) -> Reproduction:
     }
     findings = [
         check(
-            "weighted vote of 256 samples (34B: 64), predicted from 32 (8)",
+            "weighted vote of 256 samples (34B: 64): "
+            + ", ".join(f"{cells[0][3]} % ({m})" for m, cells in by_model.items()),
             max(miss.values()) < 1.0,
-            "; ".join(
-                f"{m}: {low:.1f} to {high:.1f}, measured {by_model[m][0][3]}"
-                for m, (low, high) in predicted.items()
-            ),
+            "foreseen from Table 4's 32 (8) samples: "
+            + ", ".join(f"{low:.1f} to {high:.1f} %" for low, high in predicted.values())
+            + "; the laws saturate earlier",
         ),
         check(
             "REBASE is better with less compute",
@@ -157,22 +157,21 @@ def table3(progress: Progress) -> Reproduction:
     overhead = rebase_flop / sampling_flop
     findings = [
         check(
-            "pass rate of sampling is the coverage of a Beta population",
+            f"pass rate of sampling: {', '.join(f'{v:.1f}' for v in sampling)} % at 8, 16, 32, 64",
             fit.rms < 0.01,
-            f"alpha {fit.alpha:.2f}, beta {fit.beta:.2f}, rms {100 * fit.rms:.1f} points at four "
-            "points (a standard error is about 2)",
+            f"coverage of a Beta population with alpha {fit.alpha:.2f}, beta {fit.beta:.2f} to "
+            f"{100 * fit.rms:.1f} points (a standard error is about 2)",
         ),
         check(
-            "and is foreseen from 8 and 16 samples",
+            "of these the last two",
             float(np.max(np.abs(ahead - sampling))) < 2.5,
-            f"{ahead[2]:.1f} and {ahead[3]:.1f} at 32 and 64, measured {sampling[2]} and "
-            f"{sampling[3]}",
+            f"foreseen from the first two as {ahead[2]:.1f} and {ahead[3]:.1f} %",
         ),
         check(
-            "REBASE from one tilt of the odds, set at 8 samples",
+            f"pass rate of REBASE: {', '.join(f'{v:.1f}' for v in rebase)} %",
             float(np.max(np.abs(predicted - rebase))) < 2.5,
-            f"tilt {tilt:.2f}: {', '.join(f'{v:.1f}' for v in predicted[1:])} at 16, 32, 64, "
-            f"measured {', '.join(f'{v:.1f}' for v in rebase[1:])}",
+            f"one tilt of the odds, {tilt:.2f}, set at 8 samples, gives "
+            f"{', '.join(f'{v:.1f}' for v in predicted[1:])} % at 16, 32, 64",
         ),
         check(
             "REBASE is better at every number of samples, at nearly the same cost",
