@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.capability import directionality
 from ds3opt.laws.compute import layers_times_width
 from ds3opt.laws.loss import LOSS_LAWS, LossLaw
+from ds3opt.laws.populations import Population
 from ds3opt.laws.voting import truncated_geometric_shares
 from ds3opt.policies import Policy, TaskTraits, VerifierKind
 from ds3opt.schema.model import LossCoefficients, Model
@@ -47,11 +48,14 @@ class Tasks:
     verifier_parameters: FloatArray  # (task,)
     flop_per_check: FloatArray  # (task,)
     allowed: NDArray[np.bool_]  # (task, policy)
+    measured: FloatArray  # (task, policy) success; nan where it follows from the law
     traits: TaskTraits
     group: IntArray  # (task,) index of the class
     group_names: tuple[str, ...]
     group_share: FloatArray  # (class,)
     group_min_accuracy: FloatArray  # (class,)
+    group_population: tuple[Population | None, ...]
+    """The problems of classes that were measured."""
 
     def __len__(self) -> int:
         return int(self.weight.size)
@@ -62,6 +66,12 @@ class Tasks:
         arrays = {name: getattr(self, name) for name in per_task if name != "traits"}
         taken = {name: array[index] for name, array in arrays.items()}
         return replace(self, **{**taken, "weight": weight, "traits": self.traits.take(index)})
+
+    def point(self, task: int) -> tuple[float | None, int | None]:
+        """Difficulty and skills of a task; None where it was measured."""
+        if self.group_population[self.group[task]] is not None:
+            return None, None
+        return float(self.difficulty[task]), int(self.skills[task])
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,16 @@ class Problem:
     resource_gap: float
     max_cells: int
 
+    @property
+    def measured(self) -> bool:
+        """Whether any class was measured, which fixes the model."""
+        return self.tasks is not None and any(self.tasks.group_population)
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether nothing depends on what is trained."""
+        return self.tasks is not None and all(self.tasks.group_population)
+
 
 def compile_problem(scenario: Scenario) -> Problem:
     """Compile a scenario to arrays.
@@ -150,7 +170,7 @@ def compile_problem(scenario: Scenario) -> Problem:
     Raises nothing: a `Scenario` that validated can be compiled.
     """
     law, law_name = _law(scenario.model)
-    space = _space(scenario.model, law, law_name)
+    space = _space(_as_measured(scenario), law, law_name)
     reasoning, limits = scenario.reasoning, scenario.limits
     objective = scenario.objective
     budget = reasoning.token_budget
@@ -191,6 +211,15 @@ def compile_problem(scenario: Scenario) -> Problem:
         resource_gap=scenario.solver.resource_gap,
         max_cells=scenario.solver.max_cells,
     )
+
+
+def _as_measured(scenario: Scenario) -> Model:
+    """The model, without training where a measured one leaves it unsaid."""
+    model = scenario.model
+    measured = any(task.measured is not None for task in scenario.workload.mix or ())
+    if not measured or {"training_tokens", "tokens_per_parameter"} & model.model_fields_set:
+        return model
+    return model.model_copy(update={"training_tokens": "infinite"})
 
 
 def _law(model: Model) -> tuple[LossLaw, str]:
@@ -246,7 +275,8 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
     mix = scenario.workload.mix or ()
     spectra: list[tuple[float, ...]] = []
     columns: dict[str, list[FloatArray]] = {}
-    allowed, spectrum, group = [], [], []
+    allowed, spectrum, group, known = [], [], [], []
+    populations = tuple(None if t.measured is None else t.measured.over() for t in mix)
     total = sum(task.share for task in mix)
     for index, task in enumerate(mix):
         difficulty, skills, weight = _points(task)
@@ -256,6 +286,9 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
             columns.setdefault(name, []).append(np.broadcast_to(np.float64(value), (count,)))
 
         per_step = task.tokens_per_step or reasoning.tokens_per_step
+        if task.measured is not None:
+            assert task.measured.output_tokens is not None
+            per_step = task.measured.output_tokens
         ways = task.directionality if task.directionality is not None else reasoning.directionality
         fill("weight", weight * (task.share / total))
         worth = scenario.objective in ("value", "net_value")
@@ -266,14 +299,15 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         fill("fatigue", reasoning.fatigue if task.fatigue is None else task.fatigue)
         fill("tokens_per_step", per_step)
         fill("prompt_tokens", task.prompt_tokens)
-        fill("max_steps", _max_steps(task, model, per_step))
+        # a measured trace is one step
+        fill("max_steps", _max_steps(task, model, per_step) if task.measured is None else 1.0)
         fill("true_positive", task.verifier.true_positive_rate)
         fill("false_positive", task.verifier.false_positive_rate)
         scores = task.verifier.discrimination
         fill("discrimination", math.nan if scores is None else scores)
         fill("verifier_parameters", task.verifier.parameters)
         fill("flop_per_check", task.verifier.flop_per_check)
-        shares = _wrong_answers(task.wrong_answers)
+        shares = None if task.wrong_answers is None else wrong_answer_shares(task.wrong_answers)
         if shares is not None and shares not in spectra:
             spectra.append(shares)
         spectrum.append(np.full(count, -1 if shares is None else spectra.index(shares)))
@@ -285,9 +319,10 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
             for p in policies
         ]
         allowed.append(np.tile(np.array(offered, dtype=bool), (count, 1)))
+        known.append(np.full((count, len(policies)), np.nan))
         group.append(np.full(count, index))
     stacked = {name: np.concatenate(parts) for name, parts in columns.items()}
-    return Tasks(
+    tasks = Tasks(
         weight=stacked["weight"],
         value=stacked["value"],
         difficulty=stacked["difficulty"],
@@ -300,6 +335,7 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         verifier_parameters=stacked["verifier_parameters"],
         flop_per_check=stacked["flop_per_check"],
         allowed=np.concatenate(allowed),
+        measured=np.concatenate(known),
         traits=TaskTraits(
             stacked["true_positive"],
             stacked["false_positive"],
@@ -311,7 +347,26 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         group_names=tuple(task.name for task in mix),
         group_share=np.array([task.share / total for task in mix]),
         group_min_accuracy=np.array([task.min_accuracy for task in mix]),
+        group_population=populations,
     )
+    return with_measurements(tasks, policies)
+
+
+def with_measurements(tasks: Tasks, policies: tuple[Policy, ...]) -> Tasks:
+    """The tasks with the success of measured classes, by policies that whole traces answer for."""
+    allowed, measured = tasks.allowed.copy(), tasks.measured.copy()
+    for task in range(len(tasks)):
+        population = tasks.group_population[tasks.group[task]]
+        if population is None:
+            continue
+        traits = tasks.traits.take(np.array([task], dtype=np.intp))
+        measured[task] = 0.0
+        for index in np.flatnonzero(allowed[task]):
+            policy = policies[index]
+            success = policy.success_over(population, traits) if policy.branches == 1 else None
+            allowed[task, index] = success is not None
+            measured[task, index] = success or 0.0
+    return replace(tasks, allowed=allowed, measured=measured)
 
 
 def _points(task: TaskClass) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -342,9 +397,8 @@ def _max_steps(task: TaskClass, model: Model, per_step: float) -> float:
     return float(np.clip(steps, 0, MAX_STEPS))
 
 
-def _wrong_answers(wrong: WrongAnswers | None) -> tuple[float, ...] | None:
-    if wrong is None:
-        return None
+def wrong_answer_shares(wrong: WrongAnswers) -> tuple[float, ...]:
+    """How wrong answers split, the most frequent first."""
     if wrong.shares is not None:
         return tuple(sorted(wrong.shares, reverse=True))
     assert wrong.count is not None

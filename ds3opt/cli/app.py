@@ -8,6 +8,7 @@ import typer
 
 from ds3opt.cli import streams
 from ds3opt.cli.check import check
+from ds3opt.cli.coverage import coverage
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
 from ds3opt.cli.hardware import hardware
@@ -61,6 +62,11 @@ _COMMANDS = (
         evaluate,
         "What a given model reaches.",
         "evaluate quickstart --parameters 1B --training-tokens 100B",
+    ),
+    (
+        coverage,
+        "Samples and cost for a target accuracy; where votes saturate.",
+        "coverage --alpha 0.32 --beta 0.98 --target 0.5,0.8 --wrong-answers count=9,decay=0.75",
     ),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),

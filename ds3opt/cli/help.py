@@ -10,6 +10,7 @@ ORDER = (
     "solve",
     "pareto",
     "evaluate",
+    "coverage",
     "check",
     "diff",
     "scenarios",

@@ -21,6 +21,7 @@ from ds3opt.fleet.serving import (
     used,
 )
 from ds3opt.laws.compute import inference_flop
+from ds3opt.laws.populations import Population
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
@@ -89,6 +90,17 @@ def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownMod
         )
         for one in scenario.model.candidates
         if one.loss is not None and one.shape is not None and one.hosted is None
+    )
+
+
+def measured_populations(scenario: Scenario) -> tuple[tuple[str, int, Population], ...]:
+    """The problems of each class as each candidate solves them, where traces were measured."""
+    names = [task.name for task in scenario.workload.mix or ()]
+    return tuple(
+        (one.name, names.index(name), measured.over())
+        for one in scenario.model.candidates
+        for name, measured in one.measured.items()
+        if measured.outcomes is None
     )
 
 

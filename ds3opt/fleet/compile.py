@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.candidates import KnownModel, Offered, known_models, offered_candidates
+from ds3opt.fleet.candidates import (
+    KnownModel,
+    Offered,
+    known_models,
+    measured_populations,
+    offered_candidates,
+)
 from ds3opt.fleet.models import Models, trainable_models
 from ds3opt.fleet.resources import (
     FLOP,
@@ -23,6 +29,7 @@ from ds3opt.fleet.resources import (
     training_run,
 )
 from ds3opt.fleet.serving import Server
+from ds3opt.laws.populations import Population
 from ds3opt.laws.roofline import IDEAL, Device
 from ds3opt.problem import Problem, Tasks, compile_problem
 from ds3opt.schema import Scenario
@@ -95,6 +102,8 @@ class Fleet:
     """What existing models were measured to offer; None where there are none."""
     known: tuple[KnownModel, ...]
     """Existing models of known loss."""
+    populations: tuple[tuple[str, int, Population], ...]
+    """Existing models, the index of a class, and its problems as they were measured to do them."""
     server: Server | None
     run: TrainingRun
     rows: tuple[Row, ...]
@@ -196,6 +205,7 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         known=known_models(
             scenario, server.weights if server else "bf16", server.kv_cache if server else "bf16"
         ),
+        populations=measured_populations(scenario),
         server=server,
         run=run,
         rows=_rows(scenario, limits, known, run, periods),

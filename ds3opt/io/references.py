@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -13,8 +11,8 @@ from typing import Any
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.files import read_text
 from ds3opt.io.model_shapes import resolve_shape
+from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
 from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
 
@@ -65,6 +63,10 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+    mix = _at(data, ("workload", "mix"))
+    for index in range(len(mix) if isinstance(mix, list) else 0):
+        path = ("workload", "mix", index, "measured", "success_counts")
+        put(path, lambda value: _counts(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data
@@ -99,28 +101,10 @@ def _calibration(value: object, folders: Folders) -> object:
     return load_calibration(value, folders) if isinstance(value, str) else value
 
 
-_COLUMNS = ("samples", "correct")
-
-
 def _counts(value: object, folders: Folders) -> object:
     """Counts per problem from a CSV file with the columns samples and correct."""
     if not isinstance(value, str):
         return value
     places = [Path(folder) / value for folder in folders] or [Path(value)]
     path = next((place for place in places if place.is_file()), places[0])
-    text, name = read_text(str(path))
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
-    if missing:
-        raise ScenarioError(
-            Problem(f"{name} has no column {missing[0]!r}", hint="the first line names the columns")
-        )
-    rows = []
-    for row in reader:
-        try:
-            rows.append({column: int(row[column]) for column in _COLUMNS})
-        except (TypeError, ValueError):
-            raise ScenarioError(
-                Problem(f"{name}:{reader.line_num}: samples and correct are whole numbers")
-            ) from None
-    return rows
+    return read_success_counts(path)

@@ -66,6 +66,11 @@ class Population(ABC):
         inf where no number does, None where more traces were needed than were measured.
         """
 
+    def log10_samples_for(self, target: float) -> float | None:
+        """The decimal logarithm of that, where the number itself is beyond doubles."""
+        found = self.samples_for(target)
+        return None if found is None or not 0.0 < found < np.inf else float(np.log10(found))
+
 
 @dataclass(frozen=True)
 class SingleRate(Population):
@@ -239,6 +244,11 @@ class BetaProblems(Population):
     def samples_for(self, target: float) -> float | None:
         """The exact inverse of coverage."""
         return float(samples_for_coverage(target, self.alpha, self.beta, self.part))
+
+    def log10_samples_for(self, target: float) -> float | None:
+        """The exact inverse of coverage, in logarithms."""
+        found = samples_for_coverage(target, self.alpha, self.beta, self.part, log10=True)
+        return float(found) if np.isfinite(found) else None
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,9 @@ from scipy import special
 from ds3opt.laws._types import ArrayLike, FloatArray, interval
 from ds3opt.laws.voting import vote_weights_up_to
 
-_SCANS = (32, 128, 512)
+MOST_VOTES = 512
+"""Votes up to which a plateau is looked for."""
+_SCANS = (32, 128, MOST_VOTES)
 
 
 def vote_threshold(top_share: ArrayLike, weight_ratio: ArrayLike = 1.0) -> FloatArray:
@@ -145,14 +147,33 @@ def votes_to_plateau(
     1
     """
     room = within * plateau
-    curve = np.zeros(0)
     for most in _SCANS:
-        weights = vote_weights_up_to(most, wrong_answer_shares, weight_ratio)
-        found = [float(masses(w.size - 1) @ w) for w in weights[curve.size :]]
-        curve = np.concatenate([curve, found])
+        curve = vote_curve(masses, most, wrong_answer_shares, weight_ratio)
         away = np.flatnonzero(np.abs(curve - plateau) > room)
         first = int(away[-1]) + 2 if away.size else 1
         # settled for as many votes again, not just passing by
         if 2 * first <= most:
             return first, curve[: 2 * first]
     return None, curve
+
+
+def vote_curve(
+    masses: Callable[[int], FloatArray],
+    most: int,
+    wrong_answer_shares: ArrayLike,
+    weight_ratio: float = 1.0,
+) -> FloatArray:
+    """Accuracy over all problems of 1, ..., `most` votes.
+
+    Parameters
+    ----------
+    masses : for k votes, the chances over all problems that 0, ..., k of them are right.
+    most : at most 600.
+    wrong_answer_shares, weight_ratio : of the vote.
+
+    >>> from ds3opt.laws.coverage import beta_binomial_masses
+    >>> vote_curve(lambda k: beta_binomial_masses(1, 3, k), 2, [1.0]).round(12).tolist()
+    [0.25, 0.25]
+    """
+    weights = vote_weights_up_to(most, wrong_answer_shares, weight_ratio)
+    return np.array([float(masses(w.size - 1) @ w) for w in weights])

@@ -138,8 +138,8 @@ def task_rows(
                 -part,
                 TaskAllocation(
                     name=tasks.group_names[tasks.group[task]],
-                    difficulty=float(tasks.difficulty[task]),
-                    skills=int(tasks.skills[task]),
+                    difficulty=tasks.point(task)[0],
+                    skills=tasks.point(task)[1],
                     share=share,
                     fraction=part,
                     policy=policy,
@@ -166,8 +166,8 @@ def not_attempted(problem: Problem, task: int, part: float) -> TaskAllocation:
     assert tasks is not None
     return TaskAllocation(
         name=tasks.group_names[tasks.group[task]],
-        difficulty=float(tasks.difficulty[task]),
-        skills=int(tasks.skills[task]),
+        difficulty=tasks.point(task)[0],
+        skills=tasks.point(task)[1],
         share=float(tasks.weight[task]) * part,
         fraction=part,
         policy=None,

@@ -171,6 +171,8 @@ def evaluate(
         policy = problem.policies[index]
         success[at] = policy.answer_success(trace.success[at], traits.take(at))
         checking[at] = checking_flop(tasks, task[at], policy, output[at], prompts[at], used[at])
+    known = tasks.measured[task, actions.policy]
+    success = np.where(np.isnan(known), success, known)
     pairs = np.asarray(attention_token_pairs(output, prompt, branches=branches, samples=samples))
     loose = saved = np.zeros(len(actions))
     if slack:

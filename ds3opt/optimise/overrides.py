@@ -14,7 +14,7 @@ from ds3opt.errors import UsageError
 from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.menu import Actions
 from ds3opt.policies import POLICIES, BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
-from ds3opt.problem import Problem
+from ds3opt.problem import Problem, with_measurements
 
 _FORMS = {
     "chain_of_thought": "chain_of_thought",
@@ -36,8 +36,8 @@ def parse_policy(text: str) -> Policy:
     """
     name, _, numbers = text.partition(":")
     if name not in _FORMS:
-        near = difflib.get_close_matches(name, _FORMS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_FORMS)}"
+        near = difflib.get_close_matches(name, POLICIES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(POLICIES)}"
         raise UsageError(Mistake(f"no policy is named {name!r}", hint=hint))
     found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,3}))?", numbers)
     first = int(found[1]) if found else 0
@@ -62,7 +62,7 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
     """
     tasks = problem.tasks
     assert tasks is not None
-    variants, allowed = list(problem.policies), tasks.allowed.copy()
+    variants, allowed, known = list(problem.policies), tasks.allowed.copy(), tasks.measured
     for name, text in policies.items():
         policy, mine = _offered(problem, text) or parse_policy(text), _tasks_of(problem, name)
         if policy.needs_wrong_answers and np.any(tasks.traits.spectrum[mine] < 0):
@@ -70,9 +70,16 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
         if policy not in variants:
             variants.append(policy)
             allowed = np.concatenate([allowed, np.zeros((len(tasks), 1), bool)], axis=1)
+            known = np.concatenate([known, np.full((len(tasks), 1), np.nan)], axis=1)
         allowed[mine] = False
         allowed[mine, variants.index(policy)] = True
-    return replace(problem, policies=tuple(variants), tasks=replace(tasks, allowed=allowed))
+    fixed = with_measurements(replace(tasks, allowed=allowed, measured=known), tuple(variants))
+    for name, text in policies.items():
+        if not np.any(fixed.allowed[_tasks_of(problem, name)]):
+            hint = "success_counts or a population say what several traces do"
+            message = f"the measurement of class {name!r} does not say what {text} reaches"
+            raise UsageError(Mistake(message, hint=hint))
+    return replace(problem, policies=tuple(variants), tasks=fixed)
 
 
 def _offered(problem: Problem, text: str) -> Policy | None:

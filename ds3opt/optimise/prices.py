@@ -74,6 +74,8 @@ def caps_of(
         "inference_flop": inference_flop,
     }
     caps = [Cap(name, limit, use[name], "FLOP") for name, limit in budgets.items()]
+    if problem.measured:
+        return caps  # a model that is given is no limit
     low, high = space.parameters
     if high < 1e14:
         caps.append(Cap("max_parameters", high, parameters, "parameters"))

@@ -149,7 +149,11 @@ class SharedSearch:
                     clamped=self.problem.clamped_steps,
                 )
             )
-        return np.where(known[:, None], policy.answer_success(trace, self.tasks.traits), 0.0)
+        answer = policy.answer_success(trace, self.tasks.traits)
+        measured = self.tasks.measured[:, self.problem.policies.index(policy)]
+        # a measured trace is one step, whatever the loss
+        answer = np.where(np.isnan(measured), answer, np.where(steps >= 1.0, measured, 0.0))
+        return np.where(known[:, None], answer, 0.0)
 
     def use(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> Use:
         """Mean use of a task, (node,); infinite loss means the whole budget."""

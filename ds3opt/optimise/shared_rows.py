@@ -27,8 +27,8 @@ def shared_rows(
     rows = tuple(
         TaskAllocation(
             name=tasks.group_names[tasks.group[task]],
-            difficulty=float(tasks.difficulty[task]),
-            skills=int(tasks.skills[task]),
+            difficulty=tasks.point(task)[0],
+            skills=tasks.point(task)[1],
             share=float(tasks.weight[task]),
             fraction=1.0,
             policy=policy,

@@ -64,8 +64,9 @@ class TaskAllocation:
 
     name: str
     """The class in the scenario."""
-    difficulty: float
-    skills: int
+    difficulty: float | None
+    """None where the class was measured, as are its skills."""
+    skills: int | None
     share: float
     """Share of all tasks, this part only."""
     fraction: float

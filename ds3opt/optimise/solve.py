@@ -111,6 +111,7 @@ def evaluate(
             scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
         )
     problem = compile_problem(scenario)
+    _as_measured(problem, parameters, training_tokens)
     given = training_tokens if training_tokens is not None else math.inf
     space = replace(
         problem.space,
@@ -149,6 +150,21 @@ def evaluate(
     found = Found(mix.value, mix.value, parameters, loss, neighbourhood=near, mix=mix)
     solution = _answer(problem, problem.budgets, found, details=False)
     return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+def _as_measured(problem: Problem, parameters: float, training_tokens: float | None) -> None:
+    """Refuse another model than the one that classes were measured on."""
+    space = problem.space
+    if not problem.measured:
+        return
+    size = space.parameters[0]
+    if abs(parameters / size - 1.0) > 1e-9:
+        raise UsageError(
+            f"a class was measured on a model of {size:.4g} parameters, which says nothing of one "
+            f"of {parameters:.4g}"
+        )
+    if training_tokens is not None and space.infinite_data:
+        raise UsageError("a class was measured on a model whose training the scenario leaves out")
 
 
 def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> Solution:
@@ -296,6 +312,7 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         rows = task_rows(
             problem, found.mix, found.loss, found.parameters, problem.gap, detailed=details
         )
+    untrained = problem.all_measured and problem.space.infinite_data
     inference = sum(row.inference_flop for row in rows)
     classes = class_outcomes(problem, rows)
     caps = caps_of(problem, budgets, found.parameters, tokens, flop, inference)
@@ -305,8 +322,8 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         _empty(problem),
         status=Status.OPTIMAL,
         parameters=found.parameters,
-        training_tokens=tokens,
-        loss=loss,
+        training_tokens=None if untrained else tokens,
+        loss=None if problem.all_measured else loss,
         accuracy=min(1.0, sum(row.share * row.accuracy for row in rows)),
         value=sum(row.share * row.accuracy * row.value for row in rows),
         training_flop=flop,

@@ -67,7 +67,7 @@ def _point(line: _Line) -> tuple[str, str]:
 
 def _merged(rows: Sequence[TaskAllocation]) -> list[list[TaskAllocation]]:
     """Rows of one class, those together that differ in their token budget or period only."""
-    groups: dict[tuple[float, int, str], list[TaskAllocation]] = {}
+    groups: dict[tuple[float | None, int | None, str], list[TaskAllocation]] = {}
     for row in rows:
         groups.setdefault((row.difficulty, row.skills, policy_words(row)), []).append(row)
     return list(groups.values())
@@ -128,13 +128,13 @@ def _with_part(row: TaskAllocation, fraction: float, dimension: str) -> Value:
 def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _Line:
     share = sum(row.share for row in rows)
     budgets = [row.token_budget for row in rows if row.attempted]
-    skills = [float(row.skills) for row in rows]
-    difficulties = [row.difficulty for row in rows]
+    skills = [float(row.skills) for row in rows if row.skills is not None]
+    difficulties = [row.difficulty for row in rows if row.difficulty is not None]
     return _Line(
         rows[0].name,
         share,
-        Interval(min(difficulties), max(difficulties), "number"),
-        Interval(min(skills), max(skills), "whole"),
+        Interval(min(difficulties), max(difficulties), "number") if difficulties else None,
+        Interval(min(skills), max(skills), "whole") if skills else None,
         _policies(rows, share),
         Interval(min(budgets), max(budgets), "tokens") if budgets else None,
         None,

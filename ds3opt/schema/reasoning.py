@@ -17,7 +17,7 @@ def _policy(value: object) -> object:
         if value == "chain_of_thought":
             return {"chain_of_thought": True}
         if value in POLICIES:
-            raise ValueError(f"{value} needs its integers, such as `{POLICY_EXAMPLES[value]}`")
+            raise ValueError(f"{value} needs its numbers, such as `{POLICY_EXAMPLES[value]}`")
         import difflib
 
         near = difflib.get_close_matches(value, POLICIES, n=1)

@@ -133,9 +133,9 @@ REFUSALS = [
     ("model.capability", {"slope": 0}, "greater than 0"),
     # reasoning
     ("reasoning.policies", [], "at least 1 item"),
-    ("reasoning.policies", ["best_of_n"], "best_of_n needs its integers, such as"),
-    ("reasoning.policies", ["majority_vote"], "majority_vote needs its integers"),
-    ("reasoning.policies", ["tree_of_thought"], "tree_of_thought needs its integers"),
+    ("reasoning.policies", ["best_of_n"], "best_of_n needs its numbers, such as"),
+    ("reasoning.policies", ["majority_vote"], "majority_vote needs its numbers"),
+    ("reasoning.policies", ["tree_of_thought"], "tree_of_thought needs its numbers"),
     ("reasoning.policies", ["tree_of_though"], "did you mean tree_of_thought?"),
     ("reasoning.policies", ["zzz"], "no policy is named 'zzz'; one of chain_of_thought"),
     ("reasoning.policies", [{}], "name one policy: chain_of_thought, tree_of_thought"),

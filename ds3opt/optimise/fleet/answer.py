@@ -125,8 +125,8 @@ def _rows(
                 task,
                 TaskAllocation(
                     name=tasks.group_names[tasks.group[task]],
-                    difficulty=float(tasks.difficulty[task]),
-                    skills=int(tasks.skills[task]),
+                    difficulty=tasks.point(task)[0],
+                    skills=tasks.point(task)[1],
                     share=share,
                     fraction=part,
                     policy=policy,

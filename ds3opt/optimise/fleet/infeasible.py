@@ -13,6 +13,7 @@ from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import best_mix_of
 from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
+from ds3opt.optimise.saturation import beyond_plateaus
 from ds3opt.optimise.solution import UNITS, Infeasibility
 from ds3opt.units import format_quantity
 
@@ -227,22 +228,25 @@ def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:
         least = float(tasks.group_min_accuracy[group])
         if least > best[group]:
             name = tasks.group_names[group]
+            advice = beyond_plateaus(fleet.problem, least, group, fleet.populations)
             return Infeasibility(
                 f"min_accuracy of {name}",
                 least,
                 float(best[group]),
                 "accuracy",
                 f"class {name} reaches {100 * best[group]:.2f} % at most with the policies, "
-                "replicas and latency that it may have",
+                "replicas and latency that it may have" + (f"; {advice}" if advice else ""),
             )
     total = float(best @ tasks.group_share)
     target = fleet.problem.target_accuracy or 0.0
+    advice = beyond_plateaus(fleet.problem, target, None, fleet.populations)
     return Infeasibility(
         "accuracy",
         target,
         total,
         "accuracy",
-        f"the highest accuracy within reach is {100 * total:.4g} %",
+        f"the highest accuracy within reach is {100 * total:.4g} %"
+        + (f"; {advice}" if advice else ""),
     )
 
 
