@@ -18,6 +18,7 @@ from ds3opt.cli.laws import laws
 from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
 from ds3opt.cli.plot import plot
+from ds3opt.cli.reproduce import reproduce
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
 from ds3opt.cli.simulate import simulate
@@ -80,6 +81,7 @@ _COMMANDS = (
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),
     (validate, "The hardware model beside measurements.", "validate --measured mine.csv"),
+    (reproduce, "The papers' figures, computed again.", "reproduce ds3_fig8 -o figures"),
     (schema, "JSON Schema of a scenario, for editors.", "schema -o scenario.schema.json"),
     (new, "A scenario to start from.", "new -o mine.yaml"),
 )

@@ -18,6 +18,7 @@ ORDER = (
     "laws",
     "hardware",
     "validate",
+    "reproduce",
     "schema",
     "new",
 )

@@ -9,7 +9,15 @@ import numpy as np
 from ds3opt.laws.length_approximations import gaussian_expected_steps, linear_expected_steps
 from ds3opt.laws.search import expected_steps
 from ds3opt.plot.canvas import curve, legend_below, name_axes
-from ds3opt.reproduce.findings import Block, Reproduction, check, is_rising, number, percent, statement
+from ds3opt.reproduce.findings import (
+    Block,
+    Reproduction,
+    check,
+    is_rising,
+    number,
+    percent,
+    statement,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +47,10 @@ def fig3(progress: Progress) -> Reproduction:
     ]
     exact = [curves["exact_tokens"] for _, curves in panels]
     linear = [curves["linear_tokens"] for _, curves in panels]
-    ends = [float(values[-1] * r / (TOKENS_PER_STEP * m)) for values, (m, r) in zip(exact, CASES, strict=True)]
+    ends = [
+        float(values[-1] * r / (TOKENS_PER_STEP * m))
+        for values, (m, r) in zip(exact, CASES, strict=True)
+    ]
 
     def words(name: str) -> str:
         parts = (
@@ -62,15 +73,18 @@ def fig3(progress: Progress) -> Reproduction:
         check(
             "use grows with the budget and levels off at omega m / r (24), (25)",
             all(abs(end - 1.0) < 1e-3 for end in ends)
-            and all(np.allclose(v[:5], b[:5], rtol=1e-3) for v, (b, _) in zip(exact, panels, strict=True)),
+            and all(
+                np.allclose(v[:5], b[:5], rtol=1e-3)
+                for v, (b, _) in zip(exact, panels, strict=True)
+            ),
             f"625 and 50,000 tokens, reached to {number(max(abs(e - 1.0) for e in ends), 1)}",
         ),
         statement(
             "(26) is a smooth interpolation between its limits",
             max(jumps) < 1e-9 and short >= 0.0,
             f"it jumps at z = -2 and 2, by {number(jumps[0])} tokens at m = 5 and "
-            f"{number(jumps[1])} at m = 100, and is negative for m < 4 (1 - r): {number(short)} tokens "
-            "at m = 1, r = 0.1 and a budget of 5",
+            f"{number(jumps[1])} at m = 100, and is negative for m < 4 (1 - r): "
+            f"{number(short)} tokens at m = 1, r = 0.1 and a budget of 5",
         ),
         statement(
             "a budget of Omega tokens has omega Omega steps (II-B, before (20))",
@@ -101,7 +115,10 @@ def fig3(progress: Progress) -> Reproduction:
                 axis.set_major_formatter("{x:,.0f}")
             panel.locator_params(axis="x", nbins=4)
             name_axes(
-                panel, "Token budget (tokens)", "Expected use (tokens)", f"m = {skills}, r = {success}"
+                panel,
+                "Token budget (tokens)",
+                "Expected use (tokens)",
+                f"m = {skills}, r = {success}",
             )
         legend_below(figure, list(axes))
 

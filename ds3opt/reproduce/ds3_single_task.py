@@ -100,8 +100,7 @@ def best_split(
         width = (high - low) / (points - 1)
         centre = np.take_along_axis(grid, best, axis=-1)[..., 0]
         chosen = [
-            np.take_along_axis(v, best, axis=-1)[..., 0]
-            for v in (size, steps, success, failure)
+            np.take_along_axis(v, best, axis=-1)[..., 0] for v in (size, steps, success, failure)
         ]
         low, high = np.maximum(low, centre - width), np.minimum(high, centre + width)
         points = _FINE
@@ -130,11 +129,14 @@ def fig16(progress: Progress) -> Reproduction:
     there = best_split(np.array([at]), np.array([difficulty]), np.array([float(skills)]))
     size_there, line = float(there.parameters[0]), 10.0 ** (0.28 * 12 + 5.60)
     findings = [
-        agree("log N = 0.28 log C + 5.60: the slope", 0.28, size[0], within=0.005),
-        agree("log N = 0.28 log C + 5.60: the intercept", 5.60, size[1], within=0.05),
-        agree("log Omega = 0.72 log C - 5.90: the slope", 0.72, tokens[0], within=0.005),
-        agree("log Omega = 0.72 log C - 5.90: the intercept", -5.90, tokens[1], within=0.05),
-        agree("R2 0.95 and 0.99", [0.95, 0.99], [size[2], tokens[2]], within=0.005),
+        check(
+            "log N = 0.28 log C + 5.60 (R2 0.95), log Omega = 0.72 log C - 5.90 (R2 0.99)",
+            bool(np.all(np.abs(np.subtract(size, (0.28, 5.60, 0.95))) < 0.005))
+            and bool(np.all(np.abs(np.subtract(tokens, (0.72, -5.90, 0.99))) < 0.005)),
+            f"{size[0]:.3f} log C + {size[1]:.2f} ({size[2]:.3f}) and {tokens[0]:.3f} log C - "
+            f"{-tokens[1]:.2f} ({tokens[2]:.3f}), from points with success above 0.01 and failure "
+            "above 1e-8",
+        ),
         missing(
             "which points the lines go through",
             f"not stated, and it decides: with success in [1e-6, 1 - 1e-9] the first line is "
@@ -174,7 +176,9 @@ def fig16(progress: Progress) -> Reproduction:
         for slope, intercept, words in ((0.28, 5.60, "N"), (0.72, -5.90, "tokens")):
             label = f"printed line, {words}"
             style = ":" if words == "N" else "-."
-            axes.plot(flop, 10**intercept * flop**slope, color="black", linestyle=style, label=label)
+            axes.plot(
+                flop, 10**intercept * flop**slope, color="black", linestyle=style, label=label
+            )
         axes.axvspan(flop[fitted][0], flop[fitted][-1], color="#eeeeee", label="points fitted")
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -284,7 +288,17 @@ def _at_fixed_size(fits: dict[str, FloatArray]) -> FloatArray:
 def _grid_findings(
     fits: dict[str, FloatArray], quality: dict[str, FloatArray], hard: FloatArray, easy: FloatArray
 ) -> list[Finding]:
+    means = {name: float(np.nanmean(values)) for name, values in fits.items()}
+    room = {name: 0.02 if "slope" in name else 0.1 for name in fits}
+    spans = {name: (float(np.nanmin(v)), float(np.nanmax(v))) for name, v in fits.items()}
     findings = [
+        check(
+            "means over the tasks: "
+            + ", ".join(f"{name} {mean:g}" for name, (mean, _, _) in _PUBLISHED.items()),
+            all(abs(means[name] - _PUBLISHED[name][0]) < room[name] for name in fits),
+            ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+            + f", on {hard.size * FIG9_DIFFICULTIES.size} of the 10,000 tasks",
+        ),
         check(
             "hard skills need large models and then scale in tokens; easy and moderate ones scale "
             "in both",
@@ -292,26 +306,17 @@ def _grid_findings(
             f"mean exponent of tokens {np.nanmean(hard):.2f} at the hardest, "
             f"{np.nanmean(easy):.2f} at the easiest; of parameters "
             f"{np.nanmean(fits['slope of N'][0]):.2f} and {np.nanmean(fits['slope of N'][-1]):.2f}",
-        )
+        ),
+        check(
+            "ranges: "
+            + ", ".join(f"{n} {low:g} to {high:g}" for n, (_, low, high) in _PUBLISHED.items()),
+            all(
+                abs(spans[name][0] - low) < 0.05 and abs(spans[name][1] - high) < 0.05
+                for name, (_, low, high) in _PUBLISHED.items()
+            ),
+            ", ".join(f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in spans.items()),
+        ),
     ]
-    for name, (mean, low, high) in _PUBLISHED.items():
-        values = fits[name]
-        findings.append(
-            agree(
-                f"mean {name} {mean:g}",
-                mean,
-                float(np.nanmean(values)),
-                within=0.02 if "slope" in name else 0.1,
-            )
-        )
-        findings.append(
-            check(
-                f"{name} from {low:g} to {high:g}",
-                abs(np.nanmin(values) - low) < 0.05 and abs(np.nanmax(values) - high) < 0.05,
-                f"{np.nanmin(values):.3f} to {np.nanmax(values):.3f} on {values.size} of the "
-                "10,000 tasks",
-            )
-        )
     medians = [float(np.nanmedian(quality[name])) for name in ("N", "tokens")]
     findings.append(agree("median R2 0.998 and 0.999", [0.998, 0.999], medians, within=0.002))
     valid = [float(np.mean(np.isfinite(fits[f"slope of {name}"]))) for name in ("N", "tokens")]

@@ -27,6 +27,7 @@ from ds3opt.reproduce.findings import (
     check,
     number,
     percent,
+    rounding,
     statement,
 )
 
@@ -40,8 +41,7 @@ FloatArray = NDArray[np.float64]
 TOKENS_PER_STEP = 25.0
 SKILLS, STEP_SUCCESS, SPLIT = 10, 0.1, 4
 """A task and a width at which the four rows are worked out; the table is general."""
-SHAPE = {"layers": 96, "attention_width": 12288}
-PARAMETERS, PROMPT_TOKENS = 10e9, 200.0
+PARAMETERS, PROMPT_TOKENS, LAYERS, ATTENTION_WIDTH = 10e9, 200.0, 96, 12288
 """The model of appendix A-B."""
 
 
@@ -110,12 +110,11 @@ def table1(progress: Progress) -> Reproduction:
         check(
             "the success of the four policies, at budgets of whole steps",
             at_whole < 1e-12,
-            f"equal to (20), (29), (32) and (38) to {number(at_whole, 1)} wherever Omega / (k "
-            "omega) is whole",
+            f"equal to (20), (29), (32) and (38) {rounding(at_whole)} wherever Omega / (k omega) "
+            "is whole",
         ),
         statement(
-            "Omega / (k omega) need not be whole (Table I, (35)), as it is rounded down in (29), "
-            "(32)",
+            "the Omega / (k omega) of Table I and (35) is what (29) and (32) round down",
             between < 1e-3,
             f"the two differ by up to {number(between)} here; the printed form gives "
             f"{number(half)} to a task of one step with half a step to spend (r = 0.9)",
@@ -125,7 +124,9 @@ def table1(progress: Progress) -> Reproduction:
             max(excess.values()) < 0.01,
             "an upper bound: too high by up to "
             + ", ".join(f"{percent(value)} ({name})" for name, value in excess.items())
-            + f"; never too low ({number(max(-below, 0.0), 1)} steps)",
+            + (
+                "; never too low" if below > -1e-9 else f"; too low by up to {number(-below)} steps"
+            ),
         ),
         _mean_cost(),
         _prompt_cost(),
@@ -139,7 +140,10 @@ def table1(progress: Progress) -> Reproduction:
                 curve(right, budget, 100.0 * (use[name][1] / use[name][0] - 1.0), index)
         name_axes(left, "Token budget (tokens)", "Success (probability)", "m = 10, r = 0.1")
         name_axes(
-            right, "Token budget (tokens)", "Excess of printed mean tokens (%)", "Table I, last column"
+            right,
+            "Token budget (tokens)",
+            "Excess of printed mean tokens (%)",
+            "Table I, last column",
         )
         for axes in (left, right):
             axes.set_xlim(0, 12000)
@@ -155,9 +159,14 @@ def _mean_cost() -> Finding:
     steps = np.arange(SKILLS, 2001.0)
     mean = TOKENS_PER_STEP * expected_steps(STEP_SUCCESS, SKILLS, steps)
     square = TOKENS_PER_STEP**2 * expected_squared_steps(STEP_SUCCESS, SKILLS, steps)
-    of_mean = inference_flop(PARAMETERS, mean, PROMPT_TOKENS, **SHAPE)
+    of_mean = inference_flop(
+        PARAMETERS, mean, PROMPT_TOKENS, layers=LAYERS, attention_width=ATTENTION_WIDTH
+    )
     # the cost is linear in the tokens and in their square
-    curvature = inference_flop(PARAMETERS, 1.0, 0.0, **SHAPE) - 2.0 * PARAMETERS
+    curvature = (
+        inference_flop(PARAMETERS, 1.0, 0.0, layers=LAYERS, attention_width=ATTENTION_WIDTH)
+        - 2.0 * PARAMETERS
+    )
     short = float(np.max(curvature * (square - mean**2) / of_mean))
     return check(
         "mean compute is the compute of the mean tokens (28), (31), (34), (37)",
@@ -170,8 +179,23 @@ def _prompt_cost() -> Finding:
     tokens = 1000.0
     shares = [
         float(
-            inference_flop(PARAMETERS, tokens, PROMPT_TOKENS, samples=k, prefill=True, **SHAPE)
-            / inference_flop(PARAMETERS, tokens, PROMPT_TOKENS, samples=k, **SHAPE)
+            inference_flop(
+                PARAMETERS,
+                tokens,
+                PROMPT_TOKENS,
+                samples=k,
+                prefill=True,
+                layers=LAYERS,
+                attention_width=ATTENTION_WIDTH,
+            )
+            / inference_flop(
+                PARAMETERS,
+                tokens,
+                PROMPT_TOKENS,
+                samples=k,
+                layers=LAYERS,
+                attention_width=ATTENTION_WIDTH,
+            )
             - 1.0
         )
         for k in (1, 16)
@@ -240,7 +264,10 @@ def table2(progress: Progress) -> Reproduction:
             axes.barh(place - 0.2, printed, height=0.38, label="printed", **bar_style(0))
             axes.barh(place + 0.2, computed, height=0.38, label="computed", **bar_style(1))
             axes.grid(visible=False, axis="y")
-            for y, value in [*zip(place - 0.2, printed), *zip(place + 0.2, computed)]:
+            for y, value in [
+                *zip(place - 0.2, printed, strict=True),
+                *zip(place + 0.2, computed, strict=True),
+            ]:
                 axes.annotate(
                     f"{value:.6g}",
                     (value, y),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.compute import inference_flop, output_tokens_for_flop
 from ds3opt.laws.search import chain_of_thought_success, tree_of_thought_success
 from ds3opt.plot.canvas import curve, legend_below, name_axes
-from ds3opt.reproduce.findings import Block, Reproduction, check, number, statement
+from ds3opt.reproduce.findings import Block, Reproduction, check, number, rounding, statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,9 @@ def fig4(progress: Progress) -> Reproduction:
             curve(left, flop, tokens, index, f"ToT(1), b = {b}")
             curve(right, flop, tokens / chain, index)
             right.axhline(b**0.5, color="#777777", linewidth=0.9, linestyle=(0, (2, 2)))
-            right.annotate(f"sqrt({b})", (flop[0], b**0.5), xytext=(0, 2), textcoords="offset points")
+            right.annotate(
+                f"sqrt({b})", (flop[0], b**0.5), xytext=(0, 2), textcoords="offset points"
+            )
         for axes in (left, right):
             axes.set_xscale("log")
         left.set_yscale("log")
@@ -207,7 +209,8 @@ def fig5(progress: Progress) -> Reproduction:
             "Conjecture 1.1, drawn from this figure: every m > 1 has a crossover",
             always < 0.0 and never > 0.0,
             f"b = 4, c = 2.4, m = 3: ToT(1) leads at every step success, by "
-            f"{number(always, 2)} or more; b = 2, c = 1.48, m = 100: chain of thought leads at every one",
+            f"{number(always, 2)} or more; b = 2, c = 1.48, m = 100: chain of thought leads "
+            "at every one",
         ),
         statement(
             "Conjecture 1.2: below a fixed step success ToT(1) wins ever more surely as m grows",
@@ -283,8 +286,8 @@ def fig13(progress: Progress) -> Reproduction:
             "the rows are at matched total token budgets (A-B, below Fig. 13)",
             abs(float(tree[0]) / 2500.0 - 1.0) < 1e-6,
             f"at the matched compute of its setup, 2,500 tokens of chain of thought stand beside "
-            f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins (lead at most "
-            f"{number(max(float(np.max(matched)), 0.0), 1)})",
+            f"{tree[0]:,.0f} of ToT(1) with b = 16; with matched tokens ToT(1) never wins "
+            f"(it leads by 0, {rounding(max(float(np.max(matched)), 0.0))})",
         ),
     ]
 
@@ -356,9 +359,7 @@ def _lead(step_success: FloatArray | float, branches: int, cap: float, skills: i
     return float(np.min(_leads(step_success, branches, cap, skills)))
 
 
-def _leads(
-    step_success: FloatArray | float, branches: int, cap: float, skills: int
-) -> FloatArray:
+def _leads(step_success: FloatArray | float, branches: int, cap: float, skills: int) -> FloatArray:
     steps = cap * skills
     low, high = (
         tree_of_thought_success(

@@ -63,16 +63,12 @@ class Reproduction:
 
     @property
     def verdict(self) -> Verdict:
-        """The main claim's verdict; partly where that holds and another claim does not."""
-        first = self.findings[0].verdict
-        if first is Verdict.REPRODUCED and self.held < len(self.findings):
-            return Verdict.PARTLY
-        return first
+        """That of the main claim; the others stand beside it."""
+        return self.findings[0].verdict
 
-    @property
-    def held(self) -> int:
-        """Claims that are reproduced."""
-        return sum(finding.verdict is Verdict.REPRODUCED for finding in self.findings)
+    def count(self, verdict: Verdict) -> int:
+        """Claims with a verdict."""
+        return sum(finding.verdict is verdict for finding in self.findings)
 
     def csv(self) -> str:
         """The numbers that are plotted, ten digits each, one row per point."""
@@ -162,6 +158,15 @@ def percent(fraction: float, digits: int = 2) -> str:
     """
     value = 100.0 * float(fraction)
     return f"{value:,.0f} %" if abs(value) >= 100.0 else f"{number(value, digits)} %"
+
+
+def rounding(difference: float) -> str:
+    """How closely two numbers agree, in words that are the same on every machine.
+
+    >>> rounding(3e-15), rounding(0.002)
+    ('to rounding', 'to 0.002')
+    """
+    return "to rounding" if difference < 1e-9 else f"to {number(difference, 1)}"
 
 
 def _spaced(unit: str) -> str:

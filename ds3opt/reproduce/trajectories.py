@@ -61,7 +61,7 @@ class Trajectory:
 
 @lru_cache(maxsize=16)
 def trajectory(
-    scenario: str, start: float, stop: float, points: int, *settings: str, gap: float = 1e-5
+    scenario: str, start: float, stop: float, points: int, *settings: str, gap: float
 ) -> Trajectory:
     """The frontier of a shipped scenario over total FLOP, with settings as in ``--set``."""
     frontier = f"frontier={{over: total_flop, from: {start}, to: {stop}, points: {points}}}"
@@ -73,5 +73,6 @@ def trajectory(
         np.array([getattr(point, name) for point in found], dtype=np.float64) for name in names
     )
     served = loaded.scenario.workload.tasks
+    assert served is not None
     tokens = serving / (2.0 * size * served)
     return Trajectory(limit, reached, upper, size, data, tokens, serving / limit)
