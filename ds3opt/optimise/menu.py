@@ -18,6 +18,7 @@ from ds3opt.laws.search import (
     finish_probability,
     success_and_expected_steps,
 )
+from ds3opt.optimise.levels import at_levels, worthwhile
 from ds3opt.policies import Policy, TaskTraits
 from ds3opt.problem import Problem, Tasks
 
@@ -84,9 +85,19 @@ class Values:
         return self.tokens + (attention * pairs + 0.5 * self.checking) / parameters
 
 
-def first_actions(problem: Problem, steps_per_octave: int | None = None) -> Actions:
-    """Every task with every policy it may use, on the first lattice of steps."""
+def first_actions(
+    problem: Problem,
+    steps_per_octave: int | None = None,
+    *,
+    losses: tuple[float, float] | None = None,
+) -> Actions:
+    """Every task with every policy it may use, on the first lattice of steps.
+
+    With a skill graph only at levels that are worth a look for some loss in the range `losses`.
+    """
     assert problem.tasks is not None
+    if problem.levels is not None:
+        return _first_at_levels(problem, steps_per_octave, losses or (0.0, np.inf))
     tasks = problem.tasks
     longest = float(np.max(tasks.max_steps - tasks.skills, initial=1.0))
     density = STEPS_PER_OCTAVE if int(tasks.allowed.sum()) < _MANY else 1
@@ -110,6 +121,32 @@ def first_actions(problem: Problem, steps_per_octave: int | None = None) -> Acti
         steps[task, point],
         below[task, point],
         above[task, point],
+    )
+
+
+def _first_at_levels(
+    problem: Problem, steps_per_octave: int | None, losses: tuple[float, float]
+) -> Actions:
+    """Every task with every policy at every level worth a look: each has a lattice of its own."""
+    tasks, levels = problem.tasks, problem.levels
+    assert tasks is not None
+    assert levels is not None
+    worth = worthwhile(problem, *losses)[:, levels.reasoning - 1] & tasks.allowed
+    task, policy = np.nonzero(worth)
+    skills = levels.skills[task, levels.reasoning[policy] - 1]
+    cap = tasks.max_steps[task]
+    density = STEPS_PER_OCTAVE if task.size < _MANY else 1
+    density = steps_per_octave or density
+    longest = float(np.max(cap - skills, initial=1.0))
+    octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / density)
+    offsets = np.unique(np.concatenate([[0.0], np.round(2.0**octaves)]))
+    steps = np.maximum(np.minimum(skills[:, None] + offsets, cap[:, None]), 1.0)
+    first = np.concatenate([np.ones((task.size, 1), bool), np.diff(steps, axis=1) > 0], axis=1)
+    below = np.concatenate([steps[:, :1], steps[:, :-1]], axis=1)
+    above = np.concatenate([steps[:, 1:], steps[:, -1:]], axis=1)
+    pair, _ = np.nonzero(first)
+    return Actions(
+        np.zeros_like(pair), task[pair], policy[pair], steps[first], below[first], above[first]
     )
 
 
@@ -170,6 +207,8 @@ def evaluate(
     for index, at in _by_policy(actions):
         policy = problem.policies[index]
         success[at] = policy.answer_success(trace.success[at], traits.take(at))
+        if trace.solvable is not None:
+            success[at] *= trace.solvable[at]
         checking[at] = checking_flop(tasks, task[at], policy, output[at], prompts[at], used[at])
     pairs = np.asarray(attention_token_pairs(output, prompt, branches=branches, samples=samples))
     loose = saved = np.zeros(len(actions))
@@ -189,6 +228,8 @@ class _Trace:
     success: FloatArray
     used: FloatArray
     """Steps that are charged."""
+    solvable: FloatArray | None = None
+    """With a skill graph, chance that the skills compose; else the whole budget is used in vain."""
 
 
 def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
@@ -207,13 +248,17 @@ def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray]
 def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTraits) -> _Trace:
     assert problem.tasks is not None
     tasks, task = problem.tasks, actions.task
-    step = tasks.directionality[task] * step_skill_success(
-        loss,
-        tasks.difficulty[task],
-        slope=problem.capability_slope,
-        scale=problem.capability_scale,
-        offset=problem.capability_offset,
-    )
+    if problem.levels is not None:
+        step, skills, solvable = at_levels(problem.levels, task, actions.policy, loss)
+    else:
+        skills, solvable = tasks.skills[task], None
+        step = tasks.directionality[task] * step_skill_success(
+            loss,
+            tasks.difficulty[task],
+            slope=problem.capability_slope,
+            scale=problem.capability_scale,
+            offset=problem.capability_offset,
+        )
     advance, fatigue = np.array(step), tasks.fatigue[task].copy()
     tires = bool(np.any(fatigue))
     for index, at in _by_policy(actions):
@@ -221,12 +266,14 @@ def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTra
             advance[at], fatigue[at] = problem.policies[index].level(
                 step[at], fatigue[at], traits.take(at)
             )
-    skills, ruin = tasks.skills[task], fatigue if tires else 0.0
+    ruin = fatigue if tires else 0.0
     if problem.charge_budget:
         success = chain_of_thought_success(advance, skills, actions.steps, fatigue=ruin)
-        return _Trace(advance, ruin, skills, np.asarray(success), actions.steps)
+        return _Trace(advance, ruin, skills, np.asarray(success), actions.steps, solvable)
     success, used = success_and_expected_steps(advance, skills, actions.steps, fatigue=ruin)
-    return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used))
+    if solvable is not None:
+        used = solvable * used + (1.0 - solvable) * actions.steps
+    return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used), solvable)
 
 
 def checking_flop(
@@ -347,6 +394,8 @@ def _interval_slack(
         slope[at], curvature[at] = problem.policies[index].answer_slope(
             first[at], last[at], traits.take(of[at])
         )
+    solvable = 1.0 if trace.solvable is None else trace.solvable[of]
+    slope, curvature = slope * solvable, curvature * solvable
     loose = slope * np.maximum(last - first, 0.0)
     # where that is nothing to speak of, there is no need for the sharper bound
     sharpen = np.flatnonzero(loose > 0.01 * problem.gap)
@@ -360,5 +409,5 @@ def _interval_slack(
     samples, branches = _widths(problem, actions)
     tokens = (samples * branches)[of] * problem.tasks.tokens_per_step[actions.task[of]]
     squared = tokens**2 / (samples * branches)[of]
-    spread = 1.0 if problem.charge_budget else (1.0 - first) ** 2
+    spread = 1.0 if problem.charge_budget else (1.0 - solvable * first) ** 2
     return loose, (n2 - n1) ** 2 / 8.0 * squared * spread

@@ -96,7 +96,7 @@ class Search:
         self.worth = tasks.value
         self.groups = tasks.group
         self.requirement = requirement(self.problem)
-        self.everything = first_actions(self.problem)
+        self.everything = None if self.problem.levels is not None else first_actions(self.problem)
         self.closed = np.full(len(self.budgets), -np.inf)
 
     def run(self) -> list[Incumbent]:
@@ -158,7 +158,6 @@ class Search:
 
     def _roots(self) -> Iterator[Cells]:
         """The first cells, block by block, so that large menus are never all in memory."""
-        everything = self.everything
         irreducible = self.problem.space.law.irreducible
         rows: list[tuple[int, float, float]] = []
         lowest, highest = self.training.loss_ranges(self.training_cap)
@@ -169,32 +168,48 @@ class Search:
             edges = irreducible + np.geomspace(low, high, count + 1)
             edges[0], edges[-1] = span
             rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
-        per_block = max(1, CHUNK // max(len(everything), 1))
-        for begin in range(0, len(rows), per_block):
-            part = rows[begin : begin + per_block]
-            count = len(part)
-            alone = Cells(
-                budget=np.array([r[0] for r in part], dtype=np.intp),
-                loss_low=np.array([r[1] for r in part]),
-                loss_high=np.array([r[2] for r in part]),
-                size_low=np.full(count, np.log(self.problem.space.parameters[0])),
-                size_high=np.full(count, np.log(self.problem.space.parameters[1])),
-                pairs=np.zeros(count),
-                checking=np.zeros(count),
-                price_low=np.zeros(count),
-                price_high=np.full(count, np.inf),
-                free_price=np.zeros(count, bool),
-                given_up=np.zeros(count),
-                upper=np.full(count, np.inf),
-                depth=np.zeros(count, dtype=np.intp),
-                actions=replace(
-                    everything.take(np.tile(np.arange(len(everything)), count)),
-                    cell=np.repeat(np.arange(count), len(everything)),
-                ),
-            )
-            trimmed = self._trimmed(alone)
-            if len(trimmed):
-                yield trimmed
+        part: list[Actions] = []
+        begin = held = 0
+        for index, (_, low, high) in enumerate(rows):
+            menu = self._menu(low, high)
+            if part and held + len(menu) > CHUNK:
+                yield from self._block(rows[begin:index], part)
+                part, begin, held = [], index, 0
+            part.append(menu)
+            held += len(menu)
+        if part:
+            yield from self._block(rows[begin:], part)
+
+    def _menu(self, low: float, high: float) -> Actions:
+        """All actions that may be best for some loss in [low, high]."""
+        if self.everything is not None:
+            return self.everything
+        return first_actions(self.problem, losses=(low, high))
+
+    def _block(
+        self, rows: list[tuple[int, float, float]], menus: list[Actions]
+    ) -> Iterator[Cells]:
+        """Root cells (budget, lower and upper loss) with their menus; none if nothing is left."""
+        count = len(rows)
+        alone = Cells(
+            budget=np.array([r[0] for r in rows], dtype=np.intp),
+            loss_low=np.array([r[1] for r in rows]),
+            loss_high=np.array([r[2] for r in rows]),
+            size_low=np.full(count, np.log(self.problem.space.parameters[0])),
+            size_high=np.full(count, np.log(self.problem.space.parameters[1])),
+            pairs=np.zeros(count),
+            checking=np.zeros(count),
+            price_low=np.zeros(count),
+            price_high=np.full(count, np.inf),
+            free_price=np.zeros(count, bool),
+            given_up=np.zeros(count),
+            upper=np.full(count, np.inf),
+            depth=np.zeros(count, dtype=np.intp),
+            actions=_side_by_side(menus),
+        )
+        trimmed = self._trimmed(alone)
+        if len(trimmed):
+            yield trimmed
 
     def _trimmed(self, cells: Cells) -> Cells:
         """Drop what no plan reaches, and narrow sizes to those that reach the cell's upper loss."""
@@ -206,10 +221,12 @@ class Search:
         )
         kept = cells if keep.size == len(cells) else cells.take(keep)
         size_low = np.maximum(kept.size_low, low[keep])
+        # a larger model is better than the cell's loss, so its plans are in another cell
+        high = np.minimum(high[keep], np.log(self.training.largest_size(kept.loss_low)))
         return replace(
             kept,
             size_low=size_low,
-            size_high=np.maximum(np.minimum(kept.size_high, high[keep]), size_low),
+            size_high=np.maximum(np.minimum(kept.size_high, high), size_low),
         )
 
     def _room(self, budget: IntArray, size: FloatArray, loss: FloatArray) -> FloatArray:
@@ -432,6 +449,8 @@ class Search:
         by_size |= wide & ~known & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
         by_size |= wide & thin
+        # where the size follows from the loss, halving the loss halves the sizes too
+        by_size &= not self.training.size_follows_loss
         return replace(cells, size_low=size_low, size_high=size_high, upper=upper), by_size
 
     def _surviving(
@@ -513,15 +532,27 @@ class Search:
 
     def _renewed(self, cells: Cells) -> Cells:
         """Cells whose price has left its range start again from all actions."""
-        count, size = len(cells), len(self.everything)
+        count = len(cells)
         return replace(
             cells,
             price_low=np.zeros(count),
             price_high=np.full(count, np.inf),
             free_price=np.ones(count, bool),
             given_up=np.zeros(count),
-            actions=replace(
-                self.everything.take(np.tile(np.arange(size), count)),
-                cell=np.repeat(np.arange(count), size),
+            actions=_side_by_side(
+                [
+                    self._menu(float(low), float(high))
+                    for low, high in zip(cells.loss_low, cells.loss_high, strict=True)
+                ]
             ),
         )
+
+
+def _side_by_side(menus: list[Actions]) -> Actions:
+    """Menus as the actions of one cell each."""
+    return Actions.joined(
+        [
+            replace(menu, cell=np.full(len(menu), index, dtype=np.intp))
+            for index, menu in enumerate(menus)
+        ]
+    )
