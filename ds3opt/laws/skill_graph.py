@@ -15,7 +15,7 @@ import numpy as np
 from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
 from ds3opt.laws.capability import directionality
 from ds3opt.laws.concept_learning import ConceptMode, threshold_degree, unlearned_share
-from ds3opt.laws.giant_component import giant_component_fraction
+from ds3opt.laws.giant_component import component_shares, giant_component_fraction
 from ds3opt.laws.search import chain_of_thought_success
 from ds3opt.laws.skill_levels import prerequisites, skills_at_level
 from ds3opt.laws.skill_links import binomial_tail, chernoff_tail
@@ -270,8 +270,7 @@ class SkillGraph:
         for index, sigma in enumerate(self.prerequisites(levels)):
             powered = np.exp(2.0 * sigma * log_below) if sigma > 0.0 else 1.0
             mean_degree = skill[..., index] ** 2 * powered * self.skills_per_level
-            outside[..., index] = giant_component_fraction(mean_degree, complement=True)
-            inside[..., index] = giant_component_fraction(mean_degree)
+            inside[..., index], outside[..., index] = component_shares(mean_degree)
             with np.errstate(divide="ignore"):
                 log_below = np.log1p(-outside[..., index])
         return Composability(np.asarray(skill), inside, outside)

@@ -164,6 +164,13 @@ class SkillGraphTraining:
             low, high = np.where(worse, middle, low), np.where(worse, high, middle)
         return np.asarray(np.exp(high))[()]
 
+    def least_loss(self, parameters: ArrayLike) -> FloatArray:
+        """Shortfall of a model of this size with all the tokens that it may have."""
+        n = interval("parameters", parameters, 0, np.inf, bounds="()")
+        if self.tokens_per_parameter is not None:
+            return self._shortfall(n, self.tokens_per_parameter)
+        return np.asarray(_LOG_REFERENCE - np.log(self.graph.concepts(n)))[()]
+
     def smallest_monotone(self, parameters: float) -> float:
         """Least size, of this one up, from which larger models have learned more concepts.
 

@@ -73,6 +73,7 @@ class Values:
     pairs: FloatArray  # (action,) token pairs that attention looks at
     pair_slack: FloatArray  # (action,) pairs that a neighbour off the lattice may save
     checking: FloatArray  # (action,) verifier FLOP
+    top: FloatArray | None = None  # (action,) success at the upper neighbour, where worked out
 
     def effective_tokens(
         self, parameters: FloatArray, attention: FloatArray, *, least: bool = False
@@ -196,7 +197,7 @@ def evaluate(
     tasks, task = problem.tasks, actions.task
     traits = tasks.traits.take(task)
     trace = _trace(problem, actions, loss, traits)
-    success = np.empty(len(actions))
+    success = _answers(problem, actions, trace.success, trace, traits)
     checking = np.empty(len(actions))
     used = trace.used
     samples, branches = _widths(problem, actions)
@@ -206,16 +207,26 @@ def evaluate(
     prompts = samples * prompt
     for index, at in _by_policy(actions):
         policy = problem.policies[index]
-        success[at] = policy.answer_success(trace.success[at], traits.take(at))
-        if trace.solvable is not None:
-            success[at] *= trace.solvable[at]
         checking[at] = checking_flop(tasks, task[at], policy, output[at], prompts[at], used[at])
     pairs = np.asarray(attention_token_pairs(output, prompt, branches=branches, samples=samples))
     loose = saved = np.zeros(len(actions))
+    top = None
     if slack:
-        loose, saved = _slack(problem, actions, trace, traits)
+        loose, saved, above = _slack(problem, actions, trace, traits)
+        if problem.levels is not None:
+            top = _answers(problem, actions, above, trace, traits)
     tokens = output + prompts if problem.prefill else output
-    return Values(success, loose, tokens, pairs, saved, checking)
+    return Values(success, loose, tokens, pairs, saved, checking, top)
+
+
+def _answers(
+    problem: Problem, actions: Actions, traced: FloatArray, trace: _Trace, traits: TaskTraits
+) -> FloatArray:
+    """Success of every action from that of one trace, (action,)."""
+    success = np.empty(len(actions))
+    for index, at in _by_policy(actions):
+        success[at] = problem.policies[index].answer_success(traced[at], traits.take(at))
+    return success if trace.solvable is None else success * trace.solvable
 
 
 @dataclass(frozen=True)
@@ -306,8 +317,10 @@ def checking_flop(
 
 def _slack(
     problem: Problem, actions: Actions, trace: _Trace, traits: TaskTraits
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """How far success may rise above, and pairs fall below, the chords to an action's neighbours.
+
+    Last the success of one trace at the upper neighbour, where there is anything in between.
 
     For whole n in [low, high] a function with second differences >= -K stays within
     ``K (high - low)**2 / 8`` of its chord. The chance f(n) of finishing at step n is log-concave,
@@ -323,7 +336,7 @@ def _slack(
     below = np.flatnonzero((actions.steps - actions.below > 1.5) & ~preceded)
     of = np.concatenate([above, below])
     if of.size == 0:
-        return np.zeros(count), np.zeros(count)
+        return np.zeros(count), np.zeros(count), trace.success
     right = np.arange(of.size) < above.size
     n1 = np.where(right, actions.steps[of], actions.below[of])
     n2 = np.where(right, actions.above[of], actions.steps[of])
@@ -345,7 +358,9 @@ def _slack(
     shared = np.flatnonzero(known)
     np.maximum.at(slack, of[shared] + 1, loose[shared])
     np.maximum.at(pairs, of[shared] + 1, saved[shared])
-    return slack, pairs
+    top = trace.success.copy()
+    top[of[right]] = last[right]
+    return slack, pairs, top
 
 
 def _follows(actions: Actions) -> NDArray[np.bool_]:

@@ -223,10 +223,15 @@ class Search:
         size_low = np.maximum(kept.size_low, low[keep])
         # a larger model is better than the cell's loss, so its plans are in another cell
         high = np.minimum(high[keep], np.log(self.training.largest_size(kept.loss_low)))
+        size_high = np.maximum(np.minimum(kept.size_high, high), size_low)
+        best, worst = self.training.loss_span(np.exp(size_low), np.exp(size_high))
+        loss_low = np.maximum(kept.loss_low, best)
         return replace(
             kept,
+            loss_low=loss_low,
+            loss_high=np.maximum(np.minimum(kept.loss_high, worst), loss_low),
             size_low=size_low,
-            size_high=np.maximum(np.minimum(kept.size_high, high), size_low),
+            size_high=size_high,
         )
 
     def _room(self, budget: IntArray, size: FloatArray, loss: FloatArray) -> FloatArray:
@@ -243,7 +248,7 @@ class Search:
     def _examine(self, cells: Cells) -> Examined:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
-        size = self._likely_size(cells)
+        size = self._likely_size(cells, cells.loss_low)
         loss = cells.loss_low[actions.cell]
         values = evaluate(self.problem, actions, loss, slack=True)
         worth = self.worth[actions.task]
@@ -262,7 +267,10 @@ class Search:
             count,
             self._required(actions),
         )
-        at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
+        # with a skill graph the sizes that suit the two losses are far apart
+        graph = self.problem.levels is not None
+        size_high = self._likely_size(cells, cells.loss_high) if graph else size
+        at_high = self._room(cells.budget, size_high, cells.loss_high) / (2.0 * size_high)
         at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
         bought, tried = spend(found, at_high), spend(found, at_low)
         wanted, extra = self._prices(found, bought.price, at_high)
@@ -321,14 +329,14 @@ class Search:
             return np.full(depth.shape, _PRICE_REACH)
         return np.asarray(np.maximum(_PRICE_REACH * 0.8**depth, 1.25))
 
-    def _likely_size(self, cells: Cells) -> FloatArray:
-        """The size in each cell that leaves most tokens at its lower loss, net of the rest."""
+    def _likely_size(self, cells: Cells, loss: FloatArray) -> FloatArray:
+        """The size in each cell that leaves most tokens at a loss, net of the rest."""
         low, high = cells.size_low, cells.size_high
         rows = np.arange(len(cells))
         reachable = np.zeros(len(cells), bool)
         for _ in range(_SIZE_ROUNDS):
             u = low[:, None] + (high - low)[:, None] * _SIZE_GRID
-            net = self._net_tokens(cells, u, cells.loss_low)
+            net = self._net_tokens(cells, u, loss)
             reachable = np.any(net > -np.inf, axis=1)
             if not np.all(reachable):
                 at_high = self._net_tokens(cells, u, cells.loss_high)
@@ -402,10 +410,13 @@ class Search:
             return phi
         starts = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0]))
         weight, of_cell = self.weight[actions.task[starts]], actions.cell[starts]
-        best_gain = gain + self.worth[actions.task] * values.slack
+        worth = self.worth[actions.task]
+        best_gain = gain + worth * values.slack
         if extra.size:
             group = self.groups[actions.task]
+            worth = worth + extra[actions.cell, group]
             best_gain = best_gain + extra[actions.cell, group] * (values.success + values.slack)
+        nearest = (actions.below / actions.steps) ** 2
         of_action = price[actions.cell]
         size = np.exp(nodes)
         attention = self.problem.space.attention(size)
@@ -413,7 +424,12 @@ class Search:
             cost = values.effective_tokens(
                 size[actions.cell, node], attention[actions.cell, node], least=True
             )
-            best = np.maximum.reduceat(best_gain - of_action * cost, starts)
+            net = best_gain - of_action * cost
+            if values.top is not None:
+                # what lies between an action and its neighbours succeeds no more often than the
+                # upper one and costs no less than the lower, whose cost is at least that share
+                net = np.minimum(net, worth * values.top - of_action * nearest * cost)
+            best = np.maximum.reduceat(net, starts)
             phi[:, node] = np.bincount(of_cell, weight * np.maximum(best, 0.0), minlength=count)
         if extra.size and self.requirement is not None:
             phi -= (extra @ self.requirement.least)[:, None]
@@ -444,7 +460,8 @@ class Search:
         wide = size_high - size_low > 1e-9
         by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
         # where nothing is feasible yet, the wider side, in relative terms
-        reducible = cells.loss_low - self.problem.space.law.irreducible
+        graph = self.problem.levels is not None
+        reducible = 1.0 if graph else cells.loss_low - self.problem.space.law.irreducible
         loss_width = (cells.loss_high - cells.loss_low) / np.maximum(reducible, 1e-12)
         by_size |= wide & ~known & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high

@@ -224,6 +224,15 @@ class Training:
         most = np.asarray(self.space.law.largest_parameters(loss)) * (1.0 + 1e-9)
         return np.minimum(most, self.space.parameters[1])
 
+    def loss_span(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses between which all models of these sizes are, a little wider for rounding."""
+        law = self.space.law
+        if not isinstance(law, SkillGraphTraining):
+            return np.full(low.shape, law.irreducible), np.full(high.shape, np.inf)
+        best = law.least_loss(high)
+        worst = law.loss(low, self.space.tokens_per_parameter[0] * low)
+        return best * (1.0 - 1e-12), np.asarray(worst * (1.0 + 1e-12))
+
     @property
     def size_follows_loss(self) -> bool:
         """Whether each loss is that of one model size: a skill graph with a fixed ratio."""
