@@ -252,7 +252,9 @@ def _at_levels(
     skills = skills_at_level(tasks.level[:, None], tasks.skills[:, None], each, count)
     mix = scenario.workload.mix or ()
     ways = [
-        task.directionality if task.directionality is not None else scenario.reasoning.directionality
+        task.directionality
+        if task.directionality is not None
+        else scenario.reasoning.directionality
         for task in mix
     ]
     found = np.ones_like(skills)

@@ -252,7 +252,8 @@ def degree_for(unlearned: ArrayLike, concepts: ArrayLike, text_degree: float) ->
     30.0
     """
     share, count = np.broadcast_arrays(
-        interval("unlearned", unlearned, 0, 1), interval("concepts", concepts, 0, np.inf, bounds="()")
+        interval("unlearned", unlearned, 0, 1),
+        interval("concepts", concepts, 0, np.inf, bounds="()"),
     )
     check = 2.0 * _text_degree(text_degree)
     low = float(-1.0 / special.lambertw(-2.0 / check, k=0).real)

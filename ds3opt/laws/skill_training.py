@@ -7,7 +7,7 @@ fewer concepts the model has learned than a reference of 1e30. It falls as the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,6 +70,13 @@ class SkillGraphTraining:
     def learning_threshold(self) -> float:
         """Training tokens per parameter from which concepts are learned."""
         return self.graph.learning_threshold
+
+    def for_model(self, parameters: float, training_tokens: float) -> SkillGraphTraining:
+        """The law for one model with a ratio of its own, below the learning threshold too."""
+        ratio = training_tokens / parameters
+        concepts = self.graph.concepts(parameters)
+        chance = float(self.graph.concept_probability(concepts, ratio, self.concept_mode))
+        return replace(self, tokens_per_parameter=ratio, concept_probability=max(chance, 1e-300))
 
     def concepts_learned(self, loss: ArrayLike) -> FloatArray:
         """Concepts that a model of this shortfall has learned."""

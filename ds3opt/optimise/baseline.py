@@ -39,8 +39,10 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     """The best plan of a problem whose training tokens follow from the size; None if none fits."""
     training = Training(problem.space)
     space = training.space
-    actions = first_actions(problem)
-    count = int(np.clip(_MOST_ACTIONS // max(len(actions), 1), 7, _SIZES))
+    # with a skill graph every size has a menu of its own, at the levels that it has learned
+    actions = first_actions(problem) if problem.levels is None else None
+    most = 0 if actions is None else len(actions)
+    count = int(np.clip(_MOST_ACTIONS // max(most, 1), 7, _SIZES))
     low, high = _affordable(problem, training)
     best: RulePlan | None = None
     least = np.inf
@@ -86,13 +88,20 @@ def _affordable(problem: Problem, training: Training) -> tuple[float, float]:
     return max(float(u[fits[0]]), float(top) - _DECADES * np.log(10.0)), float(top)
 
 
-def _scores(problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray) -> FloatArray:
+def _scores(
+    problem: Problem, actions: Actions | None, sizes: FloatArray, loss: FloatArray
+) -> FloatArray:
     """What is minimised at every size: minus the value, or the resource for the target."""
     tasks = problem.tasks
     assert tasks is not None
     count = sizes.size
-    cell = np.repeat(np.arange(count), len(actions))
-    joined = actions.take(np.tile(np.arange(len(actions)), count))
+    if actions is None:
+        menus = [first_actions(problem, losses=(float(one), float(one))) for one in loss]
+        cell = np.repeat(np.arange(count), [len(menu) for menu in menus])
+        joined = Actions.joined(menus)
+    else:
+        cell = np.repeat(np.arange(count), len(actions))
+        joined = actions.take(np.tile(np.arange(len(actions)), count))
     values = evaluate(problem, joined, loss[cell])
     attention = problem.space.attention(sizes)
     cost = values.effective_tokens(sizes[cell], attention[cell])

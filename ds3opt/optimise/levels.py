@@ -24,9 +24,7 @@ class AtLevel(NamedTuple):
     """Chance that all of them compose, gamma to the power of the skills."""
 
 
-def at_levels(
-    levels: Levels, task: IntArray, policy: IntArray, loss: FloatArray
-) -> AtLevel:
+def at_levels(levels: Levels, task: IntArray, policy: IntArray, loss: FloatArray) -> AtLevel:
     """What actions meet at their levels, for models of these losses; all arguments (action,)."""
     skill, log_member, row = _learned(levels, loss)
     column = levels.reasoning[policy] - 1

@@ -62,17 +62,24 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
     """
     tasks = problem.tasks
     assert tasks is not None
-    variants, allowed = list(problem.policies), tasks.allowed.copy()
+    variants, allowed, levels = list(problem.policies), tasks.allowed.copy(), problem.levels
     for name, text in policies.items():
         policy, mine = parse_policy(text), _tasks_of(problem, name)
         if policy.needs_wrong_answers and np.any(tasks.traits.spectrum[mine] < 0):
             raise UsageError(Mistake(f"{policy.name} needs wrong_answers of class {name!r}"))
         if policy not in variants:
-            variants.append(policy)
-            allowed = np.concatenate([allowed, np.zeros((len(tasks), 1), bool)], axis=1)
+            # with a skill graph once for each level
+            copies = 1 if levels is None else levels.count
+            variants += [policy] * copies
+            allowed = np.concatenate([allowed, np.zeros((len(tasks), copies), bool)], axis=1)
+            if levels is not None:
+                each = np.arange(1, copies + 1)
+                levels = replace(levels, reasoning=np.concatenate([levels.reasoning, each]))
         allowed[mine] = False
-        allowed[mine, variants.index(policy)] = True
-    return replace(problem, policies=tuple(variants), tasks=replace(tasks, allowed=allowed))
+        same = np.array([one == policy for one in variants])
+        allowed[np.ix_(np.flatnonzero(mine), np.flatnonzero(same))] = True
+    fixed = replace(tasks, allowed=allowed)
+    return replace(problem, policies=tuple(variants), tasks=fixed, levels=levels)
 
 
 def fixed_actions(

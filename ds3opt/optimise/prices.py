@@ -86,7 +86,8 @@ def caps_of(
     if np.isfinite(space.unique_tokens):
         distinct = min(tokens, space.unique_tokens)
         caps.append(Cap("unique_tokens", space.unique_tokens, distinct, "tokens"))
-    if np.isfinite(space.tokens_per_parameter[1]):
+    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
+    if np.isfinite(space.tokens_per_parameter[1]) and not fixed:
         caps.append(
             Cap(
                 "max_tokens_per_parameter",

@@ -170,11 +170,11 @@ class Search:
             rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
         part: list[Actions] = []
         begin = held = 0
-        for index, (_, low, high) in enumerate(rows):
+        for place, (_, low, high) in enumerate(rows):
             menu = self._menu(low, high)
             if part and held + len(menu) > CHUNK:
-                yield from self._block(rows[begin:index], part)
-                part, begin, held = [], index, 0
+                yield from self._block(rows[begin:place], part)
+                part, begin, held = [], place, 0
             part.append(menu)
             held += len(menu)
         if part:
@@ -186,9 +186,7 @@ class Search:
             return self.everything
         return first_actions(self.problem, losses=(low, high))
 
-    def _block(
-        self, rows: list[tuple[int, float, float]], menus: list[Actions]
-    ) -> Iterator[Cells]:
+    def _block(self, rows: list[tuple[int, float, float]], menus: list[Actions]) -> Iterator[Cells]:
         """Root cells (budget, lower and upper loss) with their menus; none if nothing is left."""
         count = len(rows)
         alone = Cells(

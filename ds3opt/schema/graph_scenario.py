@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ds3opt.schema.scenario import Scenario
 
 
-
 def check_graph(scenario: Scenario) -> None:
     """Refuse classes without what the law of training asks of them, and what no graph answers.
 

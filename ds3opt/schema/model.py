@@ -235,11 +235,15 @@ class Model(Section):
             if name in self.model_fields_set:
                 raise ValueError(f"skill_graph takes the place of {name}: give one of them")
         if self.candidates:
-            raise ValueError("candidates go with a loss law or measurements, not with a skill_graph")
+            raise ValueError(
+                "candidates go with a loss law or measurements, not with a skill_graph"
+            )
         if self.training_tokens == "infinite":
-            raise ValueError("skill_graph needs training tokens: infinite data has no texts to count")
+            raise ValueError(
+                "skill_graph needs training tokens: infinite data has no texts to count"
+            )
         if self.training_tokens.unique is not None:
-            raise ValueError("skill_graph does not say what repeated tokens are worth: drop unique")
+            raise ValueError("a skill_graph does not know what repeated tokens are worth")
         fixed = self.graph_ratio
         graph = spec.graph(fixed or DEFAULT_TOKENS_PER_PARAMETER)
         threshold = graph.learning_threshold

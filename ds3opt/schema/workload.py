@@ -88,8 +88,8 @@ class TaskClass(Section):
     share: Positive
     """Share of all tasks; the shares of a mix sum to 1."""
     difficulty: SpreadField | None = None
-    """With a loss law: pretraining loss (nats/token) at the middle of the step's sigmoid: without offset and at
-    full scale, where a step succeeds half the time."""
+    """With a loss law: pretraining loss (nats/token) at the middle of the step's sigmoid: without
+    offset and at full scale, where a step succeeds half the time."""
     level: LevelSpread | None = None
     """With model.skill_graph, in place of difficulty: level of the skills that tasks name."""
     skills: SkillSpread
