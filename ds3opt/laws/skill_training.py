@@ -8,6 +8,7 @@ fewer concepts the model has learned than a reference of 1e30. It falls as the m
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -150,11 +151,10 @@ class SkillGraphTraining:
         n = interval("parameters", parameters, 0, np.inf, bounds="()")
         if self.tokens_per_parameter is not None:
             return np.asarray(self.tokens_per_parameter * n)[()]
-        ratio = np.full(n.shape, self.learning_threshold)
-        for _ in range(3):
-            # the ratio moves slowly with compute, so the compute of the last ratio will do
-            ratio = self._optimal_ratio(6.0 * ratio * n**2)
-        return np.asarray(ratio * n)[()]
+        log_concepts, log_excess = _optimal_ratios(self)
+        at = np.log(self.graph.concepts(n))
+        excess = np.exp(np.interp(at, log_concepts, log_excess))
+        return np.asarray(self.learning_threshold * (1.0 + excess) * n)[()]
 
     def largest_parameters(self, loss: ArrayLike) -> FloatArray:
         """Largest model that can be as bad as this shortfall."""
@@ -190,7 +190,8 @@ class SkillGraphTraining:
         falls = np.diff(self._shortfall(sizes, self.tokens_per_parameter)) > 1e-12
         return float(sizes[np.flatnonzero(falls)[-1] + 1]) if np.any(falls) else parameters
 
-    def _optimal_ratio(self, flop: FloatArray) -> FloatArray:
+    def optimal_ratio(self, flop: FloatArray) -> FloatArray:
+        """Tokens per parameter with which so much training FLOP learns most concepts."""
         low = np.full(flop.shape, np.log(self.learning_threshold))
         high = low + np.log(_RAY_REACH)
         fraction = np.linspace(0.0, 1.0, _RAY_GRID)
@@ -217,3 +218,16 @@ class SkillGraphTraining:
         if self.tokens_per_parameter is None:
             missed = np.maximum(missed, _FEWEST_UNLEARNED)
         return np.asarray(missed)
+
+
+@lru_cache(maxsize=32)
+def _optimal_ratios(law: SkillGraphTraining) -> tuple[FloatArray, FloatArray]:
+    """ln concepts and ln of the relative excess of the best ratio over the threshold, a table."""
+    concepts = np.geomspace(1e2, 1e16, 281)
+    size = concepts * law.graph.parameters_per_concept
+    ratio = np.full(size.shape, law.learning_threshold)
+    for _ in range(3):
+        # the ratio moves slowly with compute, so the compute of the last ratio will do
+        ratio = law.optimal_ratio(6.0 * ratio * size**2)
+    excess = np.maximum(ratio / law.learning_threshold - 1.0, 1e-9)
+    return np.log(concepts), np.log(excess)

@@ -53,7 +53,12 @@ def table(problem: Problem, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Step success and chance that skills compose, of every task: (loss, level, task)."""
     levels = problem.levels
     assert levels is not None
-    skill, log_member, row = _learned(levels, loss)
+    return _of_tasks(levels, *_learned(levels, loss))
+
+
+def _of_tasks(
+    levels: Levels, skill: FloatArray, log_member: FloatArray, row: IntArray
+) -> tuple[FloatArray, FloatArray]:
     step = levels.directionality.T * skill[row][:, :, None]
     return step, _solvable(levels.skills.T, log_member[row][:, :, None])
 
@@ -68,12 +73,13 @@ def worthwhile(problem: Problem, low: float, high: float) -> NDArray[np.bool_]:
     levels, tasks = problem.levels, problem.tasks
     assert levels is not None
     assert tasks is not None
-    step, solvable = table(problem, np.array([low, high]))
+    learned = _learned(levels, np.array([low, high]))
+    step, solvable = _of_tasks(levels, *learned)
     best_step, best_solvable = step[0].T, solvable[0].T
     needed = np.maximum(levels.skills, 1.0) <= tasks.max_steps[:, None]
     hopeful = needed & (best_solvable > 0.0) & ((best_step > 0.0) | (levels.skills == 0.0))
-    learned = levels.law.learned(np.array([high]))
-    perfect = (learned.skill_probability[0] >= 1.0) & (learned.outside[0] <= 0.0)
+    skill, log_member, row = learned
+    perfect = (skill[row[1]] >= 1.0) & (log_member[row[1]] >= 0.0)
     if np.any(perfect):
         # the fewest skills that perfect levels ask of each task, at the lowest such level
         best = np.argmin(np.where(perfect, levels.skills, np.inf), axis=1)
