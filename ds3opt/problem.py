@@ -129,6 +129,8 @@ class Levels:
     reasoning: IntArray  # (policy,) level, from 1
     skills: FloatArray  # (task, level) whole; inf beyond float64
     directionality: FloatArray  # (task, level)
+    smallest: float = 0.0
+    """Model size below which the law does not speak; 0 where the scenario's own limit is higher."""
 
     @property
     def count(self) -> int:
@@ -187,6 +189,8 @@ def compile_problem(scenario: Scenario) -> Problem:
     if graph is not None:
         assert tasks is not None
         tasks, policies, levels = _at_levels(scenario, graph, tasks, offered)
+        if space.parameters[0] > scenario.model.parameters.min:
+            levels = replace(levels, smallest=space.parameters[0])
     accuracy = loss = None
     if isinstance(objective, Minimise):
         accuracy = objective.accuracy

@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 
 _SIZES = 41
 _MOST_ACTIONS = 500_000
+_LEVELS_SIZES = 241
+_LEVELS_DECADES = 1.0
+"""The same with a skill graph."""
 _ROUNDS = 5
 _DECADES = 4.0
 """Smaller models than the largest affordable that are scanned, in powers of ten."""
@@ -44,6 +47,9 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     most = 0 if actions is None else len(actions)
     count = int(np.clip(_MOST_ACTIONS // max(most, 1), 7, _SIZES))
     low, high = _affordable(problem, training)
+    if actions is None:
+        # the worth of a size is a staircase of levels: a tenth of one apart, where it matters
+        low, count = max(low, high - _LEVELS_DECADES * np.log(10.0)), _LEVELS_SIZES
     best: RulePlan | None = None
     least = np.inf
     for round_ in range(_ROUNDS):
@@ -68,6 +74,7 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
         low = max(np.log(sizes[at]) - step, np.log(space.parameters[0]))
         high = min(np.log(sizes[at]) + step, np.log(space.parameters[1]))
         if round_ == 0:
+            count = min(count, _SIZES)
             actions = Neighbourhood.around(
                 problem, problem.budgets, float(sizes[at]), float(loss[at]), all_prices=True
             ).actions

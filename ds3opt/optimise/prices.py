@@ -77,7 +77,8 @@ def caps_of(
     low, high = space.parameters
     if high < 1e14:
         caps.append(Cap("max_parameters", high, parameters, "parameters"))
-    if low > 1e5:
+    own = 1e5 if problem.levels is None else max(1e5, problem.levels.smallest)
+    if low > own:
         caps.append(Cap("min_parameters", low, parameters, "parameters", "at least"))
     if space.infinite_data:
         return caps

@@ -374,7 +374,11 @@ def _baselines(problem: Problem) -> tuple[Baseline, ...]:
     # with the ratio fixed there is nothing that a rule for it would take away
     if problem.space.infinite_data or fixed:
         return ()
-    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in BASELINES)
+    law = "loss law" if problem.levels is None else "skill graph"
+    return tuple(
+        _baseline(_restricted(problem, name), name, words.replace("loss law", law))
+        for name, words in BASELINES
+    )
 
 
 def _baseline(problem: Problem, name: str, words: str) -> Baseline:
