@@ -16,6 +16,9 @@ from ds3opt.laws.capability import directionality
 from ds3opt.laws.compute import layers_times_width
 from ds3opt.laws.loss import LOSS_LAWS, LossLaw
 from ds3opt.laws.populations import Population
+from ds3opt.laws.skill_levels import skills_at_level
+from ds3opt.laws.skill_training import SkillGraphTraining
+from ds3opt.laws.training_law import TrainingLaw
 from ds3opt.laws.voting import truncated_geometric_shares
 from ds3opt.policies import Policy, TaskTraits, VerifierKind
 from ds3opt.schema.model import LossCoefficients, Model
@@ -38,7 +41,8 @@ class Tasks:
 
     weight: FloatArray  # (task,) share of all tasks, sums to 1
     value: FloatArray  # (task,) worth of a solved task; 1 for accuracy
-    difficulty: FloatArray  # (task,) nats/token
+    difficulty: FloatArray  # (task,) nats/token; 0 with a skill graph
+    level: FloatArray  # (task,) whole, of a skill graph; 0 without one
     skills: FloatArray  # (task,) whole
     directionality: FloatArray  # (task,)
     fatigue: FloatArray  # (task,)
@@ -78,7 +82,7 @@ class Tasks:
 class TrainingSpace:
     """What may be trained, and what training costs."""
 
-    law: LossLaw
+    law: TrainingLaw
     law_name: str
     parameters: tuple[float, float]
     training_tokens: tuple[float, float]
@@ -124,6 +128,27 @@ class Budgets:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """Tasks at every level of a skill graph that they may be reasoned at.
+
+    The level is part of the policy axis: every policy is there once for each level, in the order of
+    the levels.
+    """
+
+    law: SkillGraphTraining
+    reasoning: IntArray  # (policy,) level, from 1
+    skills: FloatArray  # (task, level) whole; inf beyond float64
+    directionality: FloatArray  # (task, level)
+    smallest: float = 0.0
+    """Model size below which the law does not speak; 0 where the scenario's own limit is higher."""
+
+    @property
+    def count(self) -> int:
+        """Levels of the graph."""
+        return self.law.graph.levels
+
+
+@dataclass(frozen=True)
 class Problem:
     """A scenario compiled to arrays."""
 
@@ -152,6 +177,8 @@ class Problem:
     gap: float
     resource_gap: float
     max_cells: int
+    levels: Levels | None = None
+    """How tasks look at the levels of a skill graph; None with a loss law."""
 
     @property
     def measured(self) -> bool:
@@ -169,13 +196,21 @@ def compile_problem(scenario: Scenario) -> Problem:
 
     Raises nothing: a `Scenario` that validated can be compiled.
     """
+    graph = _graph_law(scenario.model)
     law, law_name = _law(scenario.model)
-    space = _space(_as_measured(scenario), law, law_name)
+    space = _space(_as_measured(scenario), graph or law, graph.name if graph else law_name)
     reasoning, limits = scenario.reasoning, scenario.limits
     objective = scenario.objective
     budget = reasoning.token_budget
     capability = scenario.model.capability
-    policies = reasoning.variants()
+    offered = reasoning.variants()
+    tasks = None if scenario.workload.mix is None else _tasks(scenario, offered)
+    policies, levels = offered, None
+    if graph is not None:
+        assert tasks is not None
+        tasks, policies, levels = _at_levels(scenario, graph, tasks, offered)
+        if space.parameters[0] > scenario.model.parameters.min:
+            levels = replace(levels, smallest=space.parameters[0])
     accuracy = loss = None
     if isinstance(objective, Minimise):
         accuracy = objective.accuracy
@@ -184,7 +219,7 @@ def compile_problem(scenario: Scenario) -> Problem:
         name=scenario.name,
         tasks_served=scenario.workload.tasks or 0.0,
         served_tokens=scenario.workload.served_tokens or 0.0,
-        tasks=None if scenario.workload.mix is None else _tasks(scenario, policies),
+        tasks=tasks,
         policies=policies,
         space=space,
         capability_slope=capability.slope,
@@ -210,6 +245,7 @@ def compile_problem(scenario: Scenario) -> Problem:
         gap=scenario.solver.gap,
         resource_gap=scenario.solver.resource_gap,
         max_cells=scenario.solver.max_cells,
+        levels=levels,
     )
 
 
@@ -220,6 +256,50 @@ def _as_measured(scenario: Scenario) -> Model:
     if not measured or {"training_tokens", "tokens_per_parameter"} & model.model_fields_set:
         return model
     return model.model_copy(update={"training_tokens": "infinite"})
+
+
+_FEWEST_CONCEPTS = 1e3
+"""Of models whose ratio of tokens to parameters is free: with fewer, training FLOP is not
+log-convex in the size at a given shortfall, on which the bounds rest."""
+
+
+def _graph_law(model: Model) -> SkillGraphTraining | None:
+    spec = model.skill_graph
+    if spec is None:
+        return None
+    ratio = model.graph_ratio
+    graph = spec.graph() if ratio is None else spec.graph(ratio)
+    law = SkillGraphTraining(graph, spec.skills, spec.concepts, tokens_per_parameter=ratio)
+    if spec.skills == "exact" or ratio is None:
+        return law
+    chance = graph.concept_probability(graph.concepts(model.parameters.max), ratio, spec.concepts)
+    return replace(law, concept_probability=float(chance))
+
+
+def _at_levels(
+    scenario: Scenario, law: SkillGraphTraining, tasks: Tasks, offered: tuple[Policy, ...]
+) -> tuple[Tasks, tuple[Policy, ...], Levels]:
+    """Tasks and policies with the level of reasoning on the axis of policies."""
+    count = law.graph.levels
+    each = np.arange(1, count + 1)
+    skills = skills_at_level(tasks.level[:, None], tasks.skills[:, None], each, count)
+    mix = scenario.workload.mix or ()
+    ways = [
+        task.directionality
+        if task.directionality is not None
+        else scenario.reasoning.directionality
+        for task in mix
+    ]
+    found = np.ones_like(skills)
+    for index, way in enumerate(ways):
+        mine = tasks.group == index
+        # more skills than float64 counts are never found in any number of steps
+        found[mine] = _directionality(way, np.minimum(skills[mine], 1e300))
+    levels = Levels(law, np.tile(each, len(offered)), skills, found)
+    policies = tuple(policy for policy in offered for _ in each)
+    allowed = np.repeat(tasks.allowed, count, axis=1)
+    measured = np.repeat(tasks.measured, count, axis=1)
+    return replace(tasks, allowed=allowed, measured=measured), policies, levels
 
 
 def _law(model: Model) -> tuple[LossLaw, str]:
@@ -246,8 +326,12 @@ def _target_loss(objective: Minimise, law: LossLaw) -> float | None:
     return float(law.loss(like.parameters, law.optimal_tokens(like.parameters)))
 
 
-def _space(model: Model, law: LossLaw, law_name: str) -> TrainingSpace:
-    tokens, ratio, shape = model.training_tokens, model.tokens_per_parameter, model.shape
+def _space(model: Model, law: TrainingLaw, law_name: str) -> TrainingSpace:
+    tokens, shape = model.training_tokens, model.shape
+    ratio = (model.tokens_per_parameter.min or 0.0, model.tokens_per_parameter.max or math.inf)
+    smallest = model.parameters.min
+    if isinstance(law, SkillGraphTraining):
+        ratio, smallest = _graph_ranges(law, ratio, smallest)
     infinite = tokens == "infinite"
     fixed = 0.0
     if shape is not None and shape.layers is not None and shape.attention_width is not None:
@@ -255,16 +339,25 @@ def _space(model: Model, law: LossLaw, law_name: str) -> TrainingSpace:
     return TrainingSpace(
         law=law,
         law_name=law_name,
-        parameters=(model.parameters.min, model.parameters.max),
+        parameters=(smallest, max(smallest, model.parameters.max)),
         training_tokens=(math.inf, math.inf) if tokens == "infinite" else (tokens.min, tokens.max),
-        tokens_per_parameter=(0.0, math.inf)
-        if infinite
-        else (ratio.min or 0.0, ratio.max or math.inf),
+        tokens_per_parameter=(0.0, math.inf) if infinite else ratio,
         unique_tokens=math.inf if tokens == "infinite" else (tokens.unique or math.inf),
         layers_times_width=fixed,
         width_per_layer=(shape.width_per_layer or 0.0) if shape is not None else 0.0,
         sequence_tokens=model.training_sequence_tokens,
     )
+
+
+def _graph_ranges(
+    law: SkillGraphTraining, ratio: tuple[float, float], smallest: float
+) -> tuple[tuple[float, float], float]:
+    """Ratios that a graph speaks for, and the smallest size from which larger models are better."""
+    fixed = law.tokens_per_parameter
+    if fixed is not None:
+        return (fixed, fixed), law.smallest_monotone(smallest)
+    fewest = _FEWEST_CONCEPTS * law.graph.parameters_per_concept
+    return (max(ratio[0], law.learning_threshold), ratio[1]), max(smallest, fewest)
 
 
 _VERIFIERS = {kind.name.lower(): kind for kind in VerifierKind}
@@ -293,7 +386,9 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         fill("weight", weight * (task.share / total))
         worth = scenario.objective in ("value", "net_value")
         fill("value", task.value if worth else 1.0)
-        fill("difficulty", difficulty)
+        graph = model.skill_graph is not None
+        fill("difficulty", 0.0 if graph else difficulty)
+        fill("level", difficulty if graph else 0.0)
         fill("skills", skills)
         fill("directionality", _directionality(ways, skills))
         fill("fatigue", reasoning.fatigue if task.fatigue is None else task.fatigue)
@@ -326,6 +421,7 @@ def _tasks(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         weight=stacked["weight"],
         value=stacked["value"],
         difficulty=stacked["difficulty"],
+        level=stacked["level"],
         skills=stacked["skills"],
         directionality=stacked["directionality"],
         fatigue=stacked["fatigue"],
@@ -370,7 +466,12 @@ def with_measurements(tasks: Tasks, policies: tuple[Policy, ...]) -> Tasks:
 
 
 def _points(task: TaskClass) -> tuple[FloatArray, FloatArray, FloatArray]:
-    difficulty, of_difficulty = weighted_points(task.difficulty)
+    # with a skill graph the level of the skills takes the place of their difficulty
+    if task.level is not None:
+        difficulty, of_difficulty = weighted_points(task.level, whole=True)
+    else:
+        assert task.difficulty is not None
+        difficulty, of_difficulty = weighted_points(task.difficulty)
     skills, of_skills = weighted_points(task.skills, whole=True)
     weight = np.outer(of_difficulty, of_skills).ravel()
     return np.repeat(difficulty, skills.size), np.tile(skills, difficulty.size), weight

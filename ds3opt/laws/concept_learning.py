@@ -20,6 +20,7 @@ CONCEPT_MODES: tuple[ConceptMode, ...] = ("density_evolution", "paper")
 _SPARSE = 5.0
 """Texts per concept below which concepts that no text mentions are counted as not learned."""
 _ROUNDS = 200
+_NEWTON = 20
 
 
 class ConceptTransition(NamedTuple):
@@ -119,6 +120,11 @@ def concept_transition(concept_degree: ArrayLike, text_degree: ArrayLike) -> Con
     # one Newton step of z - log(z) = log(c): next to the branch point lambertw has half the digits
     away = z - 1.0 > 1e-6
     z = np.where(away, z - (z - np.log(z) - np.log(c)) * z / np.where(away, z - 1.0, 1.0), z)
+    return _transition_at(np.asarray(z), c, check)
+
+
+def _transition_at(z: FloatArray, c: FloatArray, check: FloatArray) -> ConceptTransition:
+    """Transition where ``c = exp(z) / z``; `check` concepts a text on average."""
     message = z / check
     threshold = message * np.exp(1.0 / z)
     mentioned = -np.expm1(-c)
@@ -216,11 +222,9 @@ def unlearned_share(
     """
     if mode not in CONCEPT_MODES:
         raise refuse("mode", f"one of {', '.join(CONCEPT_MODES)}", mode)
-    count, c, d = np.broadcast_arrays(
-        interval("concepts", concepts, 0, np.inf, bounds="()"),
-        interval("concept_degree", concept_degree, 0, np.inf, bounds="()"),
-        _text_degree(text_degree),
-    )
+    count = interval("concepts", concepts, 0, np.inf, bounds="()")
+    c = interval("concept_degree", concept_degree, 0, np.inf, bounds="()")
+    d = _text_degree(text_degree)
     sudden = c > np.e
     at = concept_transition(np.where(sudden, c, 3.0), d)
     missed = special.ndtr(-np.sqrt(2.0 * count) * (at.threshold - 0.5) / at.spread)
@@ -230,6 +234,51 @@ def unlearned_share(
     if np.any(stalls):
         share = np.where(stalls, stalled_share(np.where(short, c, 1.0), d), share)
     return np.asarray(np.where(sudden, share * missed, share))[()]
+
+
+@np.errstate(under="ignore", divide="ignore", invalid="ignore")
+def degree_for(unlearned: ArrayLike, concepts: ArrayLike, text_degree: float) -> FloatArray:
+    """Fewest texts per concept, from the threshold up, that leave at most this share unlearned.
+
+    The inverse of `unlearned_share` in its second argument; inf where no number of texts does.
+
+    Parameters
+    ----------
+    unlearned : in [0, 1].
+    concepts : R > 0.
+    text_degree : d > e.
+
+    >>> float(degree_for(unlearned_share(1e4, 30.0, 6.0), 1e4, 6.0).round(9))
+    30.0
+    """
+    share, count = np.broadcast_arrays(
+        interval("unlearned", unlearned, 0, 1),
+        interval("concepts", concepts, 0, np.inf, bounds="()"),
+    )
+    check = 2.0 * _text_degree(text_degree)
+    low = float(-1.0 / special.lambertw(-2.0 / check, k=0).real)
+    high = float(-1.0 / special.lambertw(-1.0 / check, k=0).real)
+    sharpness = np.sqrt(2.0 * count)
+
+    def short(z: FloatArray) -> FloatArray:
+        """How many standard deviations are missing; falls with z."""
+        at = _transition_at(z, np.exp(z) / z, check)
+        wanted = -special.ndtri(np.minimum(share / (2.0 * at.unlearned), 0.5))
+        return np.asarray(wanted - sharpness * (at.threshold - 0.5) / at.spread)
+
+    z = np.full(share.shape, low)
+    missing = short(z)
+    last = short(np.full(share.shape, high))
+    for _ in range(_NEWTON):
+        step = 1e-6 * z
+        slope = (short(z + step) - missing) / step
+        move = -missing / slope
+        z = np.clip(np.where(np.isfinite(move), z + move, z), low, high)
+        missing = short(z)
+        if np.all(np.abs(move) <= 1e-15 * z):
+            break
+    degree = np.exp(z) / z
+    return np.asarray(np.where(last > 0.0, np.inf, degree))[()]
 
 
 def _text_degree(value: ArrayLike) -> FloatArray:

@@ -27,6 +27,17 @@ def giant_component_fraction(mean_degree: ArrayLike, *, complement: bool = False
     >>> float(giant_component_fraction(100, complement=True).round(48))    # exp(-100)
     3.7201e-44
     """
+    inside, outside = component_shares(mean_degree)
+    return outside if complement else inside
+
+
+def component_shares(mean_degree: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Shares of nodes inside and outside of the giant component, both to full relative precision.
+
+    >>> inside, outside = component_shares(1.5)
+    >>> float((inside + outside).round(12))
+    1.0
+    """
     a = interval("mean_degree", mean_degree, 0, np.inf)
     near = (a > 1.0) & (a < 2.0)
     outside = np.ones_like(a)
@@ -38,7 +49,7 @@ def giant_component_fraction(mean_degree: ArrayLike, *, complement: bool = False
     if np.any(far):
         outside = np.where(far, _large(np.where(far, a, 2.0)), outside)
         inside = np.where(far, 1.0 - outside, inside)
-    return np.asarray(outside if complement else inside)[()]
+    return np.asarray(inside)[()], np.asarray(outside)[()]
 
 
 def _small(excess: FloatArray) -> FloatArray:

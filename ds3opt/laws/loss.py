@@ -237,6 +237,10 @@ class LossLaw:
         balance = self._balance
         return (n / balance) ** (self.parameter_exponent / self.data_exponent) / balance
 
+    def largest_parameters(self, loss: ArrayLike) -> FloatArray:
+        """Largest model that can be as bad as this loss: any, trained on little enough."""
+        return np.full(np.shape(loss), np.inf)[()]
+
     @property
     def _balance(self) -> float:
         alpha, beta = self.parameter_exponent, self.data_exponent

@@ -15,7 +15,7 @@ import numpy as np
 from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
 from ds3opt.laws.capability import directionality
 from ds3opt.laws.concept_learning import ConceptMode, threshold_degree, unlearned_share
-from ds3opt.laws.giant_component import giant_component_fraction
+from ds3opt.laws.giant_component import component_shares, giant_component_fraction
 from ds3opt.laws.search import chain_of_thought_success
 from ds3opt.laws.skill_levels import prerequisites, skills_at_level
 from ds3opt.laws.skill_links import binomial_tail, chernoff_tail
@@ -265,13 +265,23 @@ class SkillGraph:
         )
         skill = self.skill_probability(levels, r[..., None], p[..., None], mode)
         skill = np.broadcast_to(skill, (*r.shape, levels.size))
+        inside, outside = np.zeros(skill.shape), np.ones(skill.shape)
+        # as far as every skill is learned, one component holds all that float64 tells apart
+        whole, left_out = component_shares(self.skills_per_level)
+        begin = (
+            int(np.argmax(np.any(skill < 1.0, axis=tuple(range(r.ndim))))) if left_out == 0 else 0
+        )
+        if left_out == 0 and np.all(skill == 1.0):
+            begin = levels.size
+        inside[..., :begin], outside[..., :begin] = whole, left_out
         log_below = np.zeros(r.shape)
-        inside, outside = np.empty(skill.shape), np.empty(skill.shape)
-        for index, sigma in enumerate(self.prerequisites(levels)):
+        for index in range(begin, levels.size):
+            sigma = float(prerequisites(levels[index]))
             powered = np.exp(2.0 * sigma * log_below) if sigma > 0.0 else 1.0
             mean_degree = skill[..., index] ** 2 * powered * self.skills_per_level
-            outside[..., index] = giant_component_fraction(mean_degree, complement=True)
-            inside[..., index] = giant_component_fraction(mean_degree)
+            inside[..., index], outside[..., index] = component_shares(mean_degree)
+            if not np.any(inside[..., index]):
+                break
             with np.errstate(divide="ignore"):
                 log_below = np.log1p(-outside[..., index])
         return Composability(np.asarray(skill), inside, outside)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ds3opt.laws.populations import SingleRate
+from ds3opt.optimise.learned import about_graph
 from ds3opt.optimise.solution import Note, TaskAllocation
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
@@ -29,6 +30,8 @@ def notes_for(
     notes = _extrapolations(problem, parameters, training_tokens)
     if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
+    if problem.levels is not None:
+        notes += about_graph(problem.levels.law, training_tokens / parameters, rows)
     notes += about_tasks(problem, rows)
     return tuple(notes)
 

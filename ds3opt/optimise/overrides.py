@@ -64,23 +64,30 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
     tasks = problem.tasks
     assert tasks is not None
     variants, allowed, known = list(problem.policies), tasks.allowed.copy(), tasks.measured
+    levels = problem.levels
     for name, text in policies.items():
         policy, mine = _offered(problem, text) or parse_policy(text), _tasks_of(problem, name)
         if policy.needs_wrong_answers and np.any(tasks.traits.spectrum[mine] < 0):
             raise UsageError(Mistake(f"{policy.name} needs wrong_answers of class {name!r}"))
         if policy not in variants:
-            variants.append(policy)
-            allowed = np.concatenate([allowed, np.zeros((len(tasks), 1), bool)], axis=1)
-            known = np.concatenate([known, np.full((len(tasks), 1), np.nan)], axis=1)
+            # with a skill graph once for each level
+            copies = 1 if levels is None else levels.count
+            variants += [policy] * copies
+            allowed = np.concatenate([allowed, np.zeros((len(tasks), copies), bool)], axis=1)
+            known = np.concatenate([known, np.full((len(tasks), copies), np.nan)], axis=1)
+            if levels is not None:
+                each = np.arange(1, copies + 1)
+                levels = replace(levels, reasoning=np.concatenate([levels.reasoning, each]))
         allowed[mine] = False
-        allowed[mine, variants.index(policy)] = True
+        same = np.array([one == policy for one in variants])
+        allowed[np.ix_(np.flatnonzero(mine), np.flatnonzero(same))] = True
     fixed = with_measurements(replace(tasks, allowed=allowed, measured=known), tuple(variants))
     for name, text in policies.items():
         if not np.any(fixed.allowed[_tasks_of(problem, name)]):
             hint = "success_counts or a population say what several traces do"
             message = f"the measurement of class {name!r} does not say what {text} reaches"
             raise UsageError(Mistake(message, hint=hint))
-    return replace(problem, policies=tuple(variants), tasks=fixed)
+    return replace(problem, policies=tuple(variants), tasks=fixed, levels=levels)
 
 
 def _offered(problem: Problem, text: str) -> Policy | None:
@@ -88,7 +95,8 @@ def _offered(problem: Problem, text: str) -> Policy | None:
     name, _, samples = text.partition(":")
     if name in _FORMS or name not in POLICIES:
         return None
-    mine = [p for p in problem.policies if p.name == name]
+    # with a skill graph a policy stands once for each level
+    mine = list(dict.fromkeys(p for p in problem.policies if p.name == name))
     found = [p for p in mine if str(p.samples) == samples]
     if len(found) == 1:
         return found[0]

@@ -14,6 +14,7 @@ from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
 from ds3opt.optimise.baseline import best_on_rule, on_rule
 from ds3opt.optimise.infeasible import explain, unreachable
+from ds3opt.optimise.learned import learned_graph
 from ds3opt.optimise.least_resource import least_budget
 from ds3opt.optimise.local import Neighbourhood, Point, room_for
 from ds3opt.optimise.notes import notes_for
@@ -119,6 +120,10 @@ def evaluate(
         training_tokens=(given, given),
         tokens_per_parameter=(0.0, math.inf),
     )
+    if problem.levels is not None:
+        law = problem.levels.law.for_model(parameters, given)
+        space = replace(space, law=law)
+        problem = replace(problem, levels=replace(problem.levels, law=law))
     problem = replace(problem, space=space)
     training = Training(space)
     n, d = np.array([parameters]), np.array([given])
@@ -323,7 +328,8 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         status=Status.OPTIMAL,
         parameters=found.parameters,
         training_tokens=None if untrained else tokens,
-        loss=None if problem.all_measured else loss,
+        loss=None if problem.all_measured or problem.levels is not None else loss,
+        learned=learned_graph(problem, found.parameters, tokens),
         accuracy=min(1.0, sum(row.share * row.accuracy for row in rows)),
         value=sum(row.share * row.accuracy * row.value for row in rows),
         training_flop=flop,
@@ -373,9 +379,15 @@ def _nothing(problem: Problem, budgets: Budgets) -> Solution:
 
 
 def _baselines(problem: Problem) -> tuple[Baseline, ...]:
-    if problem.space.infinite_data:
+    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
+    # with the ratio fixed there is nothing that a rule for it would take away
+    if problem.space.infinite_data or fixed:
         return ()
-    return tuple(_baseline(on_rule(problem, name), name, words) for name, words in BASELINES)
+    law = "loss law" if problem.levels is None else "skill graph"
+    return tuple(
+        _baseline(on_rule(problem, name), name, words.replace("loss law", law))
+        for name, words in BASELINES
+    )
 
 
 def _baseline(problem: Problem, name: str, words: str) -> Baseline:

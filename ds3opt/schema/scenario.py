@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, ValidationInfo, field_validator, model_validator
 
+from ds3opt.schema.graph_scenario import check_graph
 from ds3opt.schema.hardware import Hardware
 from ds3opt.schema.limits import LIMITS, LimitName, Limits
 from ds3opt.schema.model import Model
@@ -170,6 +171,7 @@ class Scenario(Section):
                 raise ValueError(
                     f"class {task.name!r} has a min_accuracy but no value: give it a value above 0"
                 )
+        check_graph(self)
         self._one_model_was_measured()
         names = [task.name for task in self.workload.mix or ()]
         for index, candidate in enumerate(self.model.candidates):

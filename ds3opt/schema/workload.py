@@ -21,7 +21,7 @@ from ds3opt.schema.quantities import (
     Tokens,
     TokensOrZero,
 )
-from ds3opt.schema.spread import SkillSpread, SpreadField
+from ds3opt.schema.spread import LevelSpread, SkillSpread, SpreadField
 from ds3opt.units import parse_quantity
 
 
@@ -94,6 +94,7 @@ def _worth(value: object) -> float:
 
 _OF_THE_LAW = (
     "difficulty",
+    "level",
     "skills",
     "fatigue",
     "directionality",
@@ -113,9 +114,12 @@ class TaskClass(Section):
     """Name of the class in reports."""
     share: Positive
     """Share of all tasks; the shares of a mix sum to 1."""
-    difficulty: SpreadField
-    """Pretraining loss (nats/token) at the middle of the step's sigmoid: without offset and at
-    full scale, where a step succeeds half the time. Left out, as skills, where `measured`."""
+    difficulty: SpreadField | None = None
+    """With a loss law: pretraining loss (nats/token) at the middle of the step's sigmoid: without
+    offset and at full scale, where a step succeeds half the time. Left out, as skills, where
+    `measured`."""
+    level: LevelSpread | None = None
+    """With model.skill_graph, in place of difficulty: level of the skills that tasks name."""
     skills: SkillSpread
     """Skills a task needs, in order."""
     prompt_tokens: TokensOrZero = 0.0

@@ -81,7 +81,7 @@ REFUSALS = [
     (f"{T}.directionality", 0, "greater than 0"),
     (f"{T}.directionality", {"delta": 2, "relevant_ratio": 1}, "less than or equal to 1"),
     # spreads
-    (f"{T}.difficulty", UNSET, "Field required"),
+    (f"{T}.difficulty", UNSET, "has no difficulty"),
     (f"{T}.difficulty", [], "at least 1 item"),
     (f"{T}.difficulty", {}, "give exactly one of values, uniform, normal; found none"),
     (f"{T}.difficulty", {"values": [1], "uniform": [1, 2]}, "found values and uniform"),
