@@ -114,10 +114,11 @@ def test_an_interruption_leaves_whole_files(
 
 
 @pytest.mark.slow
-def test_everything_at_once(run, tmp_path: Path) -> None:
-    done = run("reproduce", "all", "-o", "all", "-f", "json")
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "all").iterdir())) == 3 * len(ITEMS) + 1
-    text = (tmp_path / "all" / "reproduction.md").read_text()
+def test_everything_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "all"
+    assert main(["reproduce", "all", "-o", str(folder), "-f", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("figure,claim,result,verdict")
+    assert len(list(folder.iterdir())) == 3 * len(ITEMS) + 1
+    text = (folder / "reproduction.md").read_text()
     for item in ITEMS:
         assert f"![{item.source}]({item.name}.svg)" in text
