@@ -3,12 +3,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: solve check setup lint types imports test regression bench clean
+.PHONY: solve check setup lint types imports test regression pages bench clean
 
 solve: $(READY)  ## make .venv, install, solve the quickstart scenario
 	$(BIN)/ds3opt solve scenarios/quickstart.yaml
 
-check: lint types imports test regression  ## everything CI runs
+check: lint types imports test regression pages  ## everything CI runs
 
 setup: $(READY)
 
@@ -32,6 +32,9 @@ test: $(READY)
 
 regression: $(READY)
 	$(BIN)/ds3opt check
+
+pages: $(READY)  ## the page of the papers' figures is up to date; a minute or two
+	$(BIN)/python docs/reproduction.py --check
 
 bench: $(READY)  ## speed against public optimisers, a few minutes
 	$(BIN)/python benchmarks/run.py

@@ -418,6 +418,45 @@ def measure(count: int) -> None:
     print(json.dumps({"seconds": took, "gap": plan.upper - plan.value, "peak": peak}))
 
 
+def job_simulate(full: bool) -> Iterator[Row]:
+    """A million chains of thought of up to 100 steps: shortcut, every step, a plain loop."""
+    from ds3opt.simulate import IdealTask, Walk, process_of, simulate, simulate_task
+
+    walk = Walk(skills=30, levels=100, skill_success=0.5, directionality=0.6)
+    task = IdealTask((walk,))
+    runs = 1_000_000
+    loop = plain_chains(walk, 2_000) * (runs / 2_000)
+    for name, run, target in (
+        ("waits drawn", lambda: simulate_task(task, runs), 2.0),
+        ("every step", lambda: simulate(process_of(task), runs), None),
+    ):
+        ours, found = timed(run, 3)
+        yield Row(
+            f"1e6 chains of 100 steps, {name}",
+            seconds(ours),
+            f"{seconds(loop)} plain loop",
+            f"{loop / ours:.0f} x",
+            f"<= {target:g} s" if target else "",
+            None if target is None else ours <= target,
+        )
+        yield Row("  accuracy", f"{found.success.mean():.5f}")
+
+
+def plain_chains(walk: Any, runs: int) -> float:
+    """Seconds of the same chains, one after another in Python."""
+    import random
+
+    draw = random.Random(1).random
+    start = time.perf_counter()
+    for _ in range(runs):
+        gained = 0
+        for _ in range(walk.levels):
+            gained += draw() < walk.step_success
+            if gained == walk.skills:
+                break
+    return time.perf_counter() - start
+
+
 JOBS = {
     "one-budget": job_one_budget,
     "frontier": job_frontier,
@@ -425,6 +464,7 @@ JOBS = {
     "quickstart": job_quickstart,
     "hardware": job_hardware,
     "help": job_help,
+    "simulate": job_simulate,
     "growth": job_growth,
 }
 

@@ -193,7 +193,9 @@ def _rows_by_task(data: Data) -> dict[tuple[Any, Any, Any], list[Data]]:
     """Rows of each task, what serves most of its requests first."""
     tasks: dict[tuple[Any, Any, Any], list[Data]] = {}
     for row in (data.get("allocation") or {}).get("tasks", []):
-        key = (row.get("name"), _rounded(row.get("difficulty")), row.get("skills"))
+        # tasks of a skill graph have a level in place of a difficulty
+        hard = row.get("level", row.get("difficulty"))
+        key = (row.get("name"), _rounded(hard), row.get("skills"))
         tasks.setdefault(key, []).append(row)
     return {key: _ranked(rows) for key, rows in tasks.items()}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from collections.abc import Callable
-from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +15,9 @@ settings.register_profile("ds3opt", deadline=None, derandomize=True, max_example
 settings.load_profile("ds3opt")
 
 _TESTS = Path(__file__).resolve().parent
+_ORACLES = ModuleType("oracles", "A package, so that oracles may be made of each other.")
+_ORACLES.__path__ = [str(_TESTS / "oracles")]
+sys.modules["oracles"] = _ORACLES
 
 
 @pytest.fixture(scope="session")
@@ -30,19 +33,7 @@ def shared() -> Callable[[str], Path]:
     return locate
 
 
-@cache
-def _oracle(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        f"ds3opt_oracle_{name}", _TESTS / "oracles" / f"{name}.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def oracle() -> Callable[[str], ModuleType]:
     """Module of `tests/oracles` by name: slow, literal computations to compare against."""
-    return _oracle
+    return lambda name: import_module(f"oracles.{name}")

@@ -8,16 +8,21 @@ import typer
 
 from ds3opt.cli import streams
 from ds3opt.cli.check import check
+from ds3opt.cli.coverage import coverage
 from ds3opt.cli.diff import diff
 from ds3opt.cli.evaluate import evaluate
+from ds3opt.cli.explain import explain
 from ds3opt.cli.fit import fit
 from ds3opt.cli.hardware import hardware
 from ds3opt.cli.help import Command, Commands, examples
 from ds3opt.cli.laws import laws
 from ds3opt.cli.new import new
 from ds3opt.cli.pareto import pareto
+from ds3opt.cli.plot import plot
+from ds3opt.cli.reproduce import reproduce
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
+from ds3opt.cli.simulate import simulate
 from ds3opt.cli.solve import solve
 from ds3opt.cli.validate import validate
 
@@ -62,9 +67,22 @@ _COMMANDS = (
         "What a given model reaches.",
         "evaluate quickstart --parameters 1B --training-tokens 100B",
     ),
+    (explain, "Why this plan, and what would change it.", "explain quickstart --quick"),
+    (plot, "An answer as a picture.", "plot quickstart --kind classes -o classes.svg"),
+    (
+        coverage,
+        "Samples and cost for a target accuracy; where votes saturate.",
+        "coverage --alpha 0.32 --beta 0.98 --target 0.5,0.8 --wrong-answers count=9,decay=0.75",
+    ),
+    (
+        simulate,
+        "The answer's policies, simulated beside their laws.",
+        "simulate quickstart --traces 100k",
+    ),
     (check, "Compare with results kept as expected.", "check mine.yaml --format github"),
     (diff, "Two scenarios or results, side by side.", "diff last_year.json quickstart"),
     (validate, "The hardware model beside measurements.", "validate --measured mine.csv"),
+    (reproduce, "The papers' figures, computed again.", "reproduce ds3_fig8 -o figures"),
     (schema, "JSON Schema of a scenario, for editors.", "schema -o scenario.schema.json"),
     (new, "A scenario to start from.", "new -o mine.yaml"),
 )

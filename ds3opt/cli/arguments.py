@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ds3opt.errors import Problem, UsageError
+from ds3opt.errors import Location, Problem, UsageError
 
 ScenarioArgument = Annotated[
     str,
@@ -24,6 +24,22 @@ Settings = Annotated[
         "--set",
         metavar="PATH=VALUE",
         help="Replace or add a value; may be repeated.",
+    ),
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="CLASS=POLICY",
+        help="Policy of a class; left out: the best.",
+    ),
+]
+TokenBudgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--token-budget",
+        metavar="CLASS=TOKENS",
+        help="Token budget of a class; left out: the best.",
     ),
 ]
 HARDWARE_PATH = "DS3OPT_HARDWARE_PATH"
@@ -55,3 +71,42 @@ def hardware_folders(given: Sequence[str] | None) -> list[Path]:
     if missing:
         raise UsageError(*missing)
     return [Path(folder) for folder, _ in asked]
+
+
+def quantity(text: str, dimension: str, option: str) -> float:
+    """A positive quantity that an option was given.
+
+    Raises
+    ------
+    UsageError : placed at the option.
+    """
+    from ds3opt.units import UnitError, parse_quantity
+
+    location = Location(option, 1, 1, text)
+    try:
+        value = parse_quantity(text, dimension)
+    except UnitError as error:
+        raise UsageError(Problem(error.message, hint=error.hint, location=location)) from None
+    if value <= 0:
+        raise UsageError(Problem("must be above 0", location=location))
+    return value
+
+
+def by_class(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    """``class=value`` pairs; each class at most once.
+
+    Raises
+    ------
+    UsageError : placed at the option.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.rpartition("="))
+        location = Location(option, 1, 1, text)
+        if not (equals and name and value):
+            hint = f"write {option} class=value"
+            raise UsageError(Problem('a "=" is missing', hint=hint, location=location))
+        if name in pairs:
+            raise UsageError(Problem(f"{name} is given twice", location=location))
+        pairs[name] = value
+    return pairs

@@ -10,6 +10,8 @@ ORDER = (
     "solve",
     "pareto",
     "evaluate",
+    "coverage",
+    "simulate",
     "check",
     "diff",
     "scenarios",
@@ -17,6 +19,7 @@ ORDER = (
     "fit",
     "hardware",
     "validate",
+    "reproduce",
     "schema",
     "new",
 )

@@ -9,19 +9,11 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.models import stacked, stored
-from ds3opt.fleet.population import answer_success
+from ds3opt.fleet.models import number_formats, shapes_at, stacked, stored
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, FLOP, JOULES, USES
-from ds3opt.fleet.serving import (
-    Requests,
-    Server,
-    deployment,
-    latency_seconds,
-    least_latency_seconds,
-    shapes_at,
-    used,
-)
+from ds3opt.fleet.serving import Requests, Server, served
 from ds3opt.laws.compute import inference_flop
+from ds3opt.laws.populations import Population
 from ds3opt.laws.roofline import ModelShape
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
@@ -78,8 +70,9 @@ class KnownModel:
     classes: NDArray[np.bool_]  # (class,) that the law speaks for, having no measurements
 
 
-def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownModel, ...]:
+def known_models(scenario: Scenario) -> tuple[KnownModel, ...]:
     """The candidates of known loss."""
+    weights, cache = number_formats(scenario)
     names = [task.name for task in scenario.workload.mix or ()]
     return tuple(
         KnownModel(
@@ -90,6 +83,17 @@ def known_models(scenario: Scenario, weights: str, cache: str) -> tuple[KnownMod
         )
         for one in scenario.model.candidates
         if one.loss is not None and one.shape is not None and one.hosted is None
+    )
+
+
+def measured_populations(scenario: Scenario) -> tuple[tuple[str, int, Population], ...]:
+    """The problems of each class as each candidate solves them, where traces were measured."""
+    names = [task.name for task in scenario.workload.mix or ()]
+    return tuple(
+        (one.name, names.index(name), measured.over())
+        for one in scenario.model.candidates
+        for name, measured in one.measured.items()
+        if measured.outcomes is None
     )
 
 
@@ -176,18 +180,20 @@ def _gather(candidate: Candidate, measured: Measured, problem: Problem, task: in
     assert tasks is not None
     assert measured.output_tokens is not None
     traits = tasks.traits.take(np.array([task], dtype=np.intp))
+    problems = measured.over()
     for index, policy in enumerate(problem.policies):
         # single steps were not measured, only whole traces
         if not tasks.allowed[task, index] or policy.branches > 1:
             continue
-        success = answer_success(measured, policy, traits)
+        success = policy.success_over(problems, traits)
         if success is None:
             continue
         found.success.append(success)
         found.samples.append(float(policy.samples))
-        found.tokens.append(measured.output_tokens)
-        found.longest.append(measured.longest_output_tokens or measured.output_tokens)
-        found.judged.append(policy.outcome_checks > 0)
+        overhead = policy.token_overhead
+        found.tokens.append(overhead * measured.output_tokens)
+        found.longest.append(overhead * (measured.longest_output_tokens or measured.output_tokens))
+        found.judged.append(policy.outcome_checks > 0 or policy.checks_steps)
         found.flop.append(np.nan)
         found.ways.append(Way(candidate.name, policy, policy.words()))
     return found
@@ -258,17 +264,9 @@ def _priced(
             longest_check,
             max_latency[task],
         )
-        placed = deployment(server, each, requests)
-        use = used(server, each, requests, trace, placed.accelerators, placed.sequences, check)
+        placed, use, latency = served(server, each, requests, trace, check)
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
         accelerators, sequences = placed.accelerators, placed.sequences
-        latency = np.where(
-            placed.possible,
-            latency_seconds(
-                server, each, requests, np.maximum(accelerators, 1.0), np.maximum(sequences, 1.0)
-            ),
-            least_latency_seconds(server, each, requests),
-        )
         _fits(candidate, number, shape, server, accelerators, max_latency[task])
     return Offered(
         task=task,
@@ -345,17 +343,11 @@ def _fits(
     """Refuse a model that no replica holds."""
     if np.any(accelerators > 0.0) or np.any(np.isfinite(limit)):
         return
-    largest = max(server.replica_sizes)
-    usable = largest * float(
-        server.efficiency.usable_memory * server.device.memory_bytes
-        - server.efficiency.reserve_bytes
-    )
     need = float(np.asarray(shape.weight_bytes)[0])
-    together = "1 accelerator" if largest == 1 else f"{largest} accelerators"
     raise ScenarioError(
         Mistake(
-            f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and a replica of "
-            f"{together} has {usable / 1e9:.4g} GB for weights and caches",
+            f"{candidate.name} does not fit: its weights are {need / 1e9:.4g} GB, and "
+            f"{server.largest_replica}",
             path=f"model.candidates[{number}].shape",
             hint="give hardware.inference.accelerators_per_replica a larger number, or weights a "
             "smaller format",

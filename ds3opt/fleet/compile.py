@@ -7,77 +7,38 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import ScenarioError
-from ds3opt.fleet.candidates import KnownModel, Offered, known_models, offered_candidates
+from ds3opt.fleet.candidates import (
+    KnownModel,
+    Offered,
+    known_models,
+    measured_populations,
+    offered_candidates,
+)
+from ds3opt.fleet.checks import require_figures, require_task_classes
+from ds3opt.fleet.limits import Cap, Row, rows_of, training_caps
 from ds3opt.fleet.models import Models, trainable_models
 from ds3opt.fleet.resources import (
-    FLOP,
+    PHYSICAL,
     USES,
     Periods,
     Resource,
     TrainingRun,
-    asking,
     periods_of,
     resources,
     training_run,
 )
 from ds3opt.fleet.serving import Server
+from ds3opt.laws.populations import Population
 from ds3opt.laws.roofline import IDEAL, Device
 from ds3opt.problem import Problem, Tasks, compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.schema.hardware import Hardware, InferenceHardware
-from ds3opt.schema.limits import FLOP_LIMITS, LIMITS
+from ds3opt.schema.limits import FLOP_LIMITS
 from ds3opt.schema.scenario import Minimise
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-
-PHYSICAL = ("energy", "cost", "carbon", "accelerator_hours")
-"""Resources that hardware decides; reported wherever their figures are known."""
-_JOINT = ("total_flop", "inference_flop", *PHYSICAL)
-_PER_UNIT = {"accelerator_hours": 1.0}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One limit on training and serving together, or on serving in one period."""
-
-    name: str
-    limit: float
-    serving: FloatArray  # (period, use)
-    training: FloatArray  # (period,) for each training FLOP
-    key: str = ""
-    """The scenario key that sets it."""
-    dimension: str = "flop"
-    shared: bool = False
-    """Whether training is spread over the accelerators that train at a time."""
-
-    def training_charges(self, accelerators: float) -> FloatArray:
-        """What a training FLOP takes of the limit, (period,), with so many at a time.
-
-        Of no meaning below one accelerator: then nothing is trained.
-        """
-        return self.training / max(accelerators, 1.0) if self.shared else self.training
-
-
-@dataclass(frozen=True)
-class Cap:
-    """One limit on training alone, wherever it is placed."""
-
-    name: str
-    limit: float
-    per_flop: float
-    """What a training FLOP takes of the limit; of one accelerator's time where it is shared."""
-    dimension: str = "flop"
-    shared: bool = False
-    """Whether it is spread over the accelerators that train at a time."""
-
-    def taken_per_flop(self, accelerators: float) -> float:
-        """What a training FLOP takes of the limit with so many accelerators at a time."""
-        if not self.shared:
-            return self.per_flop
-        return self.per_flop / accelerators if accelerators >= 1.0 else float("inf")
 
 
 @dataclass(frozen=True)
@@ -95,6 +56,8 @@ class Fleet:
     """What existing models were measured to offer; None where there are none."""
     known: tuple[KnownModel, ...]
     """Existing models of known loss."""
+    populations: tuple[tuple[str, int, Population], ...]
+    """Existing models, the index of a class, and its problems as they were measured to do them."""
     server: Server | None
     run: TrainingRun
     rows: tuple[Row, ...]
@@ -150,25 +113,18 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
     ScenarioError : where a figure is missing that a limit, the objective or a latency needs.
     """
     problem = compile_problem(scenario)
-    if problem.tasks is None:
-        raise _only_flop(scenario)
-    if problem.shared_budget:
-        raise ScenarioError(
-            Mistake(
-                "hardware and existing models go with token budgets for each class",
-                path="reasoning.budgets",
-                hint="use budgets: per_task",
-            )
-        )
+    require_task_classes(scenario, problem)
+    assert problem.tasks is not None
     hardware = scenario.hardware
     found = models if models is not None else trainable_models(scenario)
     server = _server(hardware) if hardware is not None and hardware.inference else None
     run = training_run(hardware)
-    limits = scenario.limits.given()
-    wanted = set(limits) | ({problem.objective} if problem.target_accuracy is not None else set())
+    wanted = set(scenario.limits.given()) | (
+        {problem.objective} if problem.target_accuracy is not None else set()
+    )
     if problem.objective == "net_value":
         wanted.add("cost")
-    _complete(scenario, wanted, found)
+    require_figures(scenario, wanted, found)
     known = _known(scenario, run, wanted)
     periods = periods_of(hardware)
     tasks, task_period = _by_period(problem.tasks, scenario, periods)
@@ -193,114 +149,18 @@ def compile_fleet(scenario: Scenario, models: Models | None = None) -> Fleet:
         max_latency=latency,
         models=found,
         offered=offered,
-        known=known_models(
-            scenario, server.weights if server else "bf16", server.kv_cache if server else "bf16"
-        ),
+        known=known_models(scenario),
+        populations=measured_populations(scenario),
         server=server,
         run=run,
-        rows=_rows(scenario, limits, known, run, periods),
-        caps=_caps(limits, run, periods),
+        rows=rows_of(scenario, known, run, periods),
+        caps=training_caps(scenario, run, periods),
         resources=known,
         objective_serving=serving,
         objective_training=training,
         worth=worth,
         horizon_seconds=scenario.workload.horizon,
         scale=scale,
-    )
-
-
-def _only_flop(scenario: Scenario) -> ScenarioError:
-    """Why a scenario of pretraining loss is refused: it says what only task classes answer to."""
-    more = sorted(set(scenario.limits.given()) - set(FLOP_LIMITS))
-    shape = scenario.model.shape
-    if scenario.hardware is not None:
-        path = "hardware"
-    elif more:
-        path = f"limits.{more[0]}"
-    elif scenario.frontier is not None and scenario.frontier.over not in FLOP_LIMITS:
-        path = "frontier.over"
-    elif scenario.model.candidates:
-        path = "model.candidates"
-    else:
-        path = "objective" if shape is None or shape.list is None else "model.shape.list"
-    what = f"least {scenario.objective.minimise}" if path == "objective" else path  # type: ignore[union-attr]
-    return ScenarioError(
-        Mistake(
-            f"an objective of pretraining loss counts FLOP alone; {what} goes with task classes",
-            path=path,
-            hint="leave it out and limit or minimise FLOP, or list task classes in workload.mix",
-        )
-    )
-
-
-def _complete(scenario: Scenario, wanted: set[str], models: Models | None) -> None:
-    """Refuse scenarios that leave out what their limits need."""
-    hardware = scenario.hardware
-    physical = sorted(wanted & {*PHYSICAL, "power", "training_time"})
-    first = physical[0] if physical else ""
-    local = models is not None or any(c.hosted is None for c in scenario.model.candidates)
-    mix = scenario.workload.mix or ()
-    hurried = [i for i, task in enumerate(mix) if task.max_latency is not None]
-    if physical and models is not None and (hardware is None or hardware.training is None):
-        raise _lacks(scenario, first, "hardware.training")
-    serving = [name for name in physical if name != "training_time"]
-    if serving and local and (hardware is None or hardware.inference is None):
-        raise _lacks(scenario, serving[0], "hardware.inference")
-    if hurried and local and (hardware is None or hardware.inference is None):
-        path = f"workload.mix[{hurried[0]}].max_latency"
-        raise ScenarioError(
-            Mistake("max_latency needs hardware.inference", path=path, hint=_EXAMPLE)
-        )
-    _countable(scenario, wanted)
-    counted = hardware is not None and hardware.inference is not None and hardware.inference.count
-    if (counted or "power" in wanted) and scenario.workload.horizon is None:
-        what = "power" if "power" in wanted else "hardware.inference.count"
-        raise ScenarioError(
-            Mistake(
-                f"{what} needs workload.horizon: over what time do the tasks arrive?",
-                path="workload",
-                hint="give workload.horizon, such as 365 days",
-            )
-        )
-    training = hardware.training if hardware is not None else None
-    counted = training is not None and training.count is not None
-    if "training_time" in wanted and training is not None and not counted and "power" not in wanted:
-        raise ScenarioError(
-            Mistake(
-                "training_time needs hardware.training.count: on how many accelerators?",
-                path="limits.training_time",
-                hint="give hardware.training.count, such as 1024",
-            )
-        )
-
-
-def _countable(scenario: Scenario, wanted: set[str]) -> None:
-    """Refuse to count what those who serve a model do not tell."""
-    hidden = sorted(wanted & {"energy", "carbon", "power"})
-    for candidate in scenario.model.candidates:
-        if candidate.hosted is not None and hidden:
-            raise ScenarioError(
-                Mistake(
-                    f"{hidden[0]} cannot be counted for {candidate.name}, which is hosted",
-                    path=asking(scenario, hidden[0]),
-                    hint="give the candidate a shape and no hosted prices, or leave it or "
-                    f"{hidden[0]} out",
-                )
-            )
-
-
-_EXAMPLE = "such as `inference: {accelerator: h200-sxm}`"
-
-
-def _lacks(scenario: Scenario, name: str, path: str) -> ScenarioError:
-    kind = path.rpartition(".")[2]
-    return ScenarioError(
-        Mistake(
-            f"{name} needs {path}",
-            path="hardware" if scenario.hardware is not None else asking(scenario, name),
-            hint=f"such as `{kind}: {{accelerator: h100-sxm}}`; "
-            "`ds3opt hardware list` names accelerators",
-        )
     )
 
 
@@ -372,17 +232,10 @@ def _arithmetic(part: InferenceHardware) -> str:
     """Number format of the arithmetic: that of the weights where the accelerator has a rate."""
     if part.arithmetic is not None:
         return part.arithmetic
-    has = (
-        part.accelerator.get(f"dense_flop_per_s.{part.weights}")
-        if part.weights
-        in (
-            "fp8",
-            "int8",
-            "fp4",
-        )
-        else None
-    )
-    return part.weights if has is not None else "bf16"
+    if part.weights not in ("fp8", "int8", "fp4"):
+        return "bf16"
+    rate = part.accelerator.get(f"dense_flop_per_s.{part.weights}")
+    return "bf16" if rate is None else part.weights
 
 
 def _by_period(tasks: Tasks, scenario: Scenario, periods: Periods) -> tuple[Tasks, IntArray]:
@@ -404,92 +257,3 @@ def _by_period(tasks: Tasks, scenario: Scenario, periods: Periods) -> tuple[Task
     order = np.lexsort((when, of))
     order = order[heavy[order] > 0.0]
     return tasks.take(of[order], heavy[order]), when[order].astype(np.intp)
-
-
-def _rows(
-    scenario: Scenario,
-    limits: dict[str, float],
-    known: dict[str, Resource],
-    run: TrainingRun,
-    periods: Periods,
-) -> tuple[Row, ...]:
-    rows = [
-        Row(
-            name,
-            limits[name],
-            known[name].serving,
-            known[name].training,
-            f"limits.{name}",
-            LIMITS[name],
-        )
-        for name in _JOINT
-        if name in limits
-    ]
-    horizon = scenario.workload.horizon
-    hardware = scenario.hardware
-    none = np.zeros(len(periods))
-    fleet = hardware.inference.count if hardware is not None and hardware.inference else None
-    for index, name in enumerate(periods.names):
-        here = np.zeros(len(periods))
-        here[index] = 1.0
-        label = f" ({name})" if len(periods) > 1 else ""
-        if fleet is not None and horizon is not None:
-            rows.append(
-                Row(
-                    f"inference_accelerators{label}",
-                    fleet,
-                    _only("seconds", here / (horizon * periods.part[index])),
-                    none,
-                    "hardware.inference.count",
-                    "count",
-                )
-            )
-        if "power" in limits and horizon is not None:
-            rows.append(
-                Row(
-                    f"power{label}",
-                    limits["power"],
-                    _only("joules", here / (horizon * periods.part[index])),
-                    none,
-                    "limits.power",
-                    "power",
-                )
-            )
-        if _by_part_of_day(limits, run, periods):
-            # a run of so many days has only its part of each of them in a period
-            rows.append(
-                Row(
-                    f"training_time{label}",
-                    limits["training_time"],
-                    np.zeros((len(periods), USES)),
-                    here * (run.seconds_per_flop / periods.part[index]),
-                    "limits.training_time",
-                    "time",
-                    shared=True,
-                )
-            )
-    return tuple(rows)
-
-
-def _only(use: str, amount: FloatArray) -> FloatArray:
-    table = np.zeros((amount.size, USES))
-    table[:, {"flop": FLOP, "seconds": 1, "joules": 2}[use]] = amount
-    return table
-
-
-def _by_part_of_day(limits: dict[str, float], run: TrainingRun, periods: Periods) -> bool:
-    """Whether the time of training is limited, and training placed in parts of the day."""
-    return "training_time" in limits and run.seconds_per_flop > 0.0 and len(periods) > 1
-
-
-def _caps(limits: dict[str, float], run: TrainingRun, periods: Periods) -> tuple[Cap, ...]:
-    """Limits on training alone, each as training FLOP."""
-    caps = []
-    if "training_flop" in limits:
-        caps.append(Cap("training_flop", limits["training_flop"], 1.0))
-    timed = run.seconds_per_flop > 0.0 and "training_time" in limits
-    if timed and not _by_part_of_day(limits, run, periods):
-        caps.append(
-            Cap("training_time", limits["training_time"], run.seconds_per_flop, "time", shared=True)
-        )
-    return tuple(caps)

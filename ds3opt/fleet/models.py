@@ -73,14 +73,21 @@ class Models:
         index = np.flatnonzero(keep)
         return replace(
             self,
-            shape=_each(self.shape, index),
+            shape=shapes_at(self.shape, index),
             loss_parameters=self.loss_parameters[index],
             names=tuple(self.names[i] for i in index) if self.names else (),
         )
 
 
-def _each(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
-    return _mapped(shape, lambda value: value[index])
+def shapes_at(shape: ModelShape, index: NDArray[np.intp]) -> ModelShape:
+    """Shapes at an index of a list of shapes; figures of all of them stay as they are."""
+    return _mapped(shape, lambda value: value[index] if value.ndim else value)
+
+
+def number_formats(scenario: Scenario) -> tuple[str, str]:
+    """In what weights and caches are stored where they are served; bf16 where nothing is said."""
+    inference = scenario.hardware.inference if scenario.hardware is not None else None
+    return ("bf16", "bf16") if inference is None else (inference.weights, inference.kv_cache)
 
 
 def trainable_models(scenario: Scenario) -> Models | None:
@@ -93,9 +100,7 @@ def trainable_models(scenario: Scenario) -> Models | None:
     model = scenario.model
     if not model.train:
         return None
-    inference = scenario.hardware.inference if scenario.hardware is not None else None
-    weights = inference.weights if inference is not None else "bf16"
-    cache = inference.kv_cache if inference is not None else "bf16"
+    weights, cache = number_formats(scenario)
     shape = model.shape
     if shape is not None and shape.list is not None:
         return _listed(shape.list, weights, cache)
@@ -167,9 +172,7 @@ def one_model(scenario: Scenario, parameters: float) -> Models:
         same = np.isclose(np.asarray(listed.shape.parameters), parameters, rtol=1e-3)
         if np.any(same):
             return listed.only(same & (np.cumsum(same) == 1))
-    inference = scenario.hardware.inference if scenario.hardware is not None else None
-    weights = inference.weights if inference is not None else "bf16"
-    cache = inference.kv_cache if inference is not None else "bf16"
+    weights, cache = number_formats(scenario)
     shape = scenario.model.shape
     width_per_layer = DEFAULT_WIDTH_PER_LAYER
     head, share = 128.0, 8.0

@@ -24,6 +24,8 @@ FloatArray = NDArray[np.float64]
 FLOP, ACCELERATOR_SECONDS, JOULES, DOLLARS = range(4)
 USES = 4
 """Things that serving a task uses, in this order."""
+PHYSICAL = ("energy", "cost", "carbon", "accelerator_hours")
+"""Resources that hardware decides; reported wherever their figures are known."""
 EMBODIED_LIFE = Ownership()
 """Over which the carbon of making an accelerator is spread where nothing else is said."""
 
@@ -82,6 +84,26 @@ def periods_of(hardware: Hardware | None) -> Periods:
     return Periods(tuple(p.name for p in listed), part, load)
 
 
+def uses_of(
+    periods: int,
+    *,
+    flop: FloatArray | float = 0.0,
+    seconds: FloatArray | float = 0.0,
+    joules: FloatArray | float = 0.0,
+    dollars: FloatArray | float = 0.0,
+) -> FloatArray:
+    """Coefficients of each thing that work uses, the same in every period or (period,) each.
+
+    Returns
+    -------
+    (period, use), zero for uses that are not given.
+    """
+    table = np.zeros((periods, USES))
+    table[:, FLOP], table[:, ACCELERATOR_SECONDS] = flop, seconds
+    table[:, JOULES], table[:, DOLLARS] = joules, dollars
+    return table
+
+
 def resources(scenario: Scenario, run: TrainingRun, wanted: set[str]) -> dict[str, Resource]:
     """The resources that limits and the objective count.
 
@@ -92,57 +114,51 @@ def resources(scenario: Scenario, run: TrainingRun, wanted: set[str]) -> dict[st
     hardware = scenario.hardware
     count = len(periods_of(hardware))
     one = np.ones(count)
-
-    def uses(**amounts: FloatArray | float) -> FloatArray:
-        columns = {"flop": FLOP, "seconds": ACCELERATOR_SECONDS, "joules": JOULES, "usd": DOLLARS}
-        table = np.zeros((count, USES))
-        for name, amount in amounts.items():
-            table[:, columns[name]] = amount
-        return table
-
     found = {
-        "total_flop": Resource(uses(flop=1.0), one),
-        "inference_flop": Resource(uses(flop=1.0), 0.0 * one),
-        "training_flop": Resource(uses(), one),
+        "total_flop": Resource(uses_of(count, flop=1.0), one),
+        "inference_flop": Resource(uses_of(count, flop=1.0), 0.0 * one),
+        "training_flop": Resource(uses_of(count), one),
     }
     seconds = run.seconds_per_flop
     joules = seconds * run.watts
     if "accelerator_hours" in wanted:
         _some(scenario, "accelerator_hours")
-        found["accelerator_hours"] = Resource(uses(seconds=1.0 / 3600.0), one * (seconds / 3600.0))
+        found["accelerator_hours"] = Resource(
+            uses_of(count, seconds=1.0 / 3600.0), one * (seconds / 3600.0)
+        )
     if "energy" in wanted or "power" in wanted:
         _some(scenario, "power" if "energy" not in wanted else "energy")
         _powered(scenario)
-        found["energy"] = Resource(uses(joules=1.0), one * joules)
+        found["energy"] = Resource(uses_of(count, joules=1.0), one * joules)
     if "carbon" in wanted:
         chosen = _some(scenario, "carbon")
         _powered(scenario)
         intensity = _by_period(chosen.electricity, "carbon_intensity", "carbon")
         made = [_embodied(part) for part in (chosen.inference, chosen.training)]
         found["carbon"] = Resource(
-            uses(joules=intensity, seconds=made[0]), joules * intensity + seconds * made[1]
+            uses_of(count, joules=intensity, seconds=made[0]),
+            joules * intensity + seconds * made[1],
         )
     if "cost" in wanted:
-        found["cost"] = _cost(scenario, run, uses)
+        found["cost"] = _cost(scenario, run)
     return found
 
 
-def _cost(scenario: Scenario, run: TrainingRun, uses: object) -> Resource:
+def _cost(scenario: Scenario, run: TrainingRun) -> Resource:
     hardware = scenario.hardware
-    assert callable(uses)
-    serving = uses(usd=1.0)
-    training = np.zeros(serving.shape[0])
+    count = len(periods_of(hardware))
+    serving, training = uses_of(count, dollars=1.0), np.zeros(count)
     if hardware is None:
         if not scenario.model.candidates:
             raise _missing(scenario, "cost")
         return Resource(serving, training)
-    tariff = np.zeros(serving.shape[0])
+    tariff = np.zeros(count)
     if any(part is not None and part.own for part in (hardware.inference, hardware.training)):
         _powered(scenario, owned=True)
         tariff = _by_period(hardware.electricity, "price", "cost")
     if hardware.inference is not None:
         per_second, owned = _price_per_second(hardware, "inference")
-        serving = uses(usd=1.0, seconds=per_second, joules=tariff if owned else 0.0)
+        serving = uses_of(count, dollars=1.0, seconds=per_second, joules=tariff if owned else 0.0)
     if hardware.training is not None:
         rent, owned = _price_per_second(hardware, "training")
         paid = rent + (run.watts * tariff if owned else 0.0 * tariff)

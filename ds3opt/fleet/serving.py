@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds3opt.fleet.models import shapes_at
 from ds3opt.laws.power import board_power_watts, facility_joules
 from ds3opt.laws.roofline import (
     Device,
@@ -17,6 +17,7 @@ from ds3opt.laws.roofline import (
     decode_step,
     prefill_seconds,
     sequences_that_fit,
+    usable_bytes,
 )
 
 FloatArray = NDArray[np.float64]
@@ -51,6 +52,19 @@ class Server:
     """Tenth and ninetieth percentile of true over predicted accelerator time."""
     joules_factors: tuple[float, float] | None = None
     """The same of energy."""
+
+    @property
+    def usable_bytes(self) -> float:
+        """Memory of one accelerator for weights and caches."""
+        return float(usable_bytes(self.device, self.efficiency))
+
+    @property
+    def largest_replica(self) -> str:
+        """What the largest replica holds, in words."""
+        largest = max(self.replica_sizes)
+        accelerators = "1 accelerator" if largest == 1 else f"{largest} accelerators"
+        usable = largest * self.usable_bytes / 1e9
+        return f"a replica of {accelerators} has {usable:.4g} GB for weights and caches"
 
 
 @dataclass(frozen=True)
@@ -105,16 +119,6 @@ class Use:
     """Of the site."""
 
 
-def shapes_at(shape: ModelShape, index: IntArray) -> ModelShape:
-    """Shapes at an index of a list of shapes."""
-    return replace(shape, **_mapped(shape, lambda value: value[index] if value.ndim else value))
-
-
-def _mapped(shape: ModelShape, change: Any) -> dict[str, Any]:
-    values = {field.name: getattr(shape, field.name) for field in fields(shape)}
-    return {n: None if v is None else change(np.asarray(v)) for n, v in values.items()}
-
-
 def deployment(
     server: Server,
     shape: ModelShape,
@@ -155,13 +159,9 @@ def batch_of(
     if hurried.size == 0:
         return most
     most[hurried] = _in_time(
-        server, _taken(shape, hurried), requests.take(hurried), accelerators, most[hurried]
+        server, shapes_at(shape, hurried), requests.take(hurried), accelerators, most[hurried]
     )
     return most
-
-
-def _taken(shape: ModelShape, index: IntArray) -> ModelShape:
-    return shapes_at(shape, index)
 
 
 def _in_time(
@@ -183,7 +183,7 @@ def _in_time(
     open_ = np.flatnonzero((found > 0.0) & ~whole)
     if open_.size == 0:
         return found
-    shape, requests = _taken(shape, open_), requests.take(open_)
+    shape, requests = shapes_at(shape, open_), requests.take(open_)
     low, high = fewest[open_], most[open_]
     for _ in range(_BISECTIONS):
         if np.all(high - low <= 1.0):
@@ -256,6 +256,27 @@ def least_latency_seconds(server: Server, shape: ModelShape, requests: Requests)
         found = latency_seconds(server, shape, requests, float(size), together)
         least = np.where(together >= 1.0, np.minimum(least, found), least)
     return least
+
+
+def served(
+    server: Server,
+    shape: ModelShape,
+    requests: Requests,
+    trace_tokens: FloatArray,
+    check_flop: FloatArray | float = 0.0,
+) -> tuple[Deployment, Use, FloatArray]:
+    """Requests where they take least: replicas and batches, what is taken, and latency, (request,).
+
+    Where no replica keeps the latency, it is the shortest of all.
+    """
+    placed = deployment(server, shape, requests)
+    replica, batch = placed.accelerators, placed.sequences
+    use = used(server, shape, requests, trace_tokens, replica, batch, check_flop)
+    kept = latency_seconds(
+        server, shape, requests, np.maximum(replica, 1.0), np.maximum(batch, 1.0)
+    )
+    shortest = least_latency_seconds(server, shape, requests)
+    return placed, use, np.where(placed.possible, kept, shortest)
 
 
 def used(

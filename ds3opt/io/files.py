@@ -100,8 +100,8 @@ def _nearest_file(path: Path) -> str:
     )
 
 
-def write_atomic(path: str | Path, text: str, *, force: bool = False) -> None:
-    """Write a whole file or nothing; an existing file is kept unless `force`.
+def write_atomic(path: str | Path, content: str | bytes, *, force: bool = False) -> None:
+    """Write a whole file or nothing; an existing file is kept unless `force`. Text is UTF-8.
 
     A link is followed and its target replaced. The mode of a replaced file is kept. Whatever
     interrupts the writing, the temporary file beside the target is removed.
@@ -111,15 +111,16 @@ def write_atomic(path: str | Path, text: str, *, force: bool = False) -> None:
     UsageError
         when the file exists, or cannot be written.
     """
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         target = Path(os.path.realpath(path))
         if os.path.lexists(target):
             _check_replaceable(path, target, force=force)
         if target.exists() and not target.is_file():
-            with open(target, "w", encoding="utf-8") as device:
-                device.write(text)
+            with open(target, "wb") as device:
+                device.write(data)
             return
-        _replace(target, text, force=force)
+        _replace(target, data, force=force)
     except FileExistsError:
         raise UsageError(_exists(path)) from None
     except (OSError, ValueError) as error:
@@ -137,14 +138,14 @@ def _exists(path: str | Path) -> Problem:
     return Problem(f"{path} exists and is left as it is", hint="use --force to overwrite it")
 
 
-def _replace(target: Path, text: str, *, force: bool) -> None:
+def _replace(target: Path, data: bytes, *, force: bool) -> None:
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".tmp"
     )
     temporary: str | None = name
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.chmod(name, _mode(target))
             os.fsync(file.fileno())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -13,9 +11,9 @@ from typing import Any
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.files import read_text
 from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
 from ds3opt.io.model_shapes import resolve_shape
+from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
 from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
 
@@ -57,12 +55,6 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
             put((*path, "calibration"), lambda value: _calibration(value, folders))
     put(("model", "loss_law"), lambda value: resolve_loss_law(value, folders))
     put(("model", "capability"), lambda value: resolve_capability(value, folders))
-    mix = _at(data, ("workload", "mix"))
-    for index in range(len(mix) if isinstance(mix, list) else 0):
-        put(
-            ("workload", "mix", index, "difficulty"),
-            lambda value: resolve_difficulty(value, folders),
-        )
     shapes = _at(data, ("model", "shape", "list"))
     for index in range(len(shapes) if isinstance(shapes, list) else 0):
         put(("model", "shape", "list", index), lambda value: resolve_shape(value, folders))
@@ -74,6 +66,11 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+    mix = _at(data, ("workload", "mix"))
+    for index in range(len(mix) if isinstance(mix, list) else 0):
+        path = ("workload", "mix", index)
+        put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
+        put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data
@@ -108,28 +105,10 @@ def _calibration(value: object, folders: Folders) -> object:
     return load_calibration(value, folders) if isinstance(value, str) else value
 
 
-_COLUMNS = ("samples", "correct")
-
-
 def _counts(value: object, folders: Folders) -> object:
     """Counts per problem from a CSV file with the columns samples and correct."""
     if not isinstance(value, str):
         return value
     places = [Path(folder) / value for folder in folders] or [Path(value)]
     path = next((place for place in places if place.is_file()), places[0])
-    text, name = read_text(str(path))
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
-    if missing:
-        raise ScenarioError(
-            Problem(f"{name} has no column {missing[0]!r}", hint="the first line names the columns")
-        )
-    rows = []
-    for row in reader:
-        try:
-            rows.append({column: int(row[column]) for column in _COLUMNS})
-        except (TypeError, ValueError):
-            raise ScenarioError(
-                Problem(f"{name}:{reader.line_num}: samples and correct are whole numbers")
-            ) from None
-    return rows
+    return read_success_counts(path)

@@ -121,6 +121,58 @@ def inference_flop(
     return np.asarray(2.0 * (n * processed + _layer_width(layers, attention_width) * pairs))[()]
 
 
+def output_tokens_for_flop(
+    parameters: ArrayLike,
+    flop: ArrayLike,
+    prompt_tokens: ArrayLike = 0,
+    *,
+    layers: ArrayLike = 0,
+    attention_width: ArrayLike = 0,
+    branches: ArrayLike = 1,
+    samples: ArrayLike = 1,
+    prefill: bool = False,
+) -> FloatArray:
+    """Output tokens that so much inference compute pays for, the inverse of `inference_flop`.
+
+    Parameters
+    ----------
+    flop : >= 0, FLOP of one task.
+    parameters, prompt_tokens, layers, attention_width, branches, samples, prefill : as there.
+
+    Returns
+    -------
+    Real tokens >= 0; 0 where reading the prompt alone takes more.
+
+    Notes
+    -----
+    The root of a quadratic, ``2 R / (B + sqrt(B^2 + 4 A R))``, which loses no digits where the
+    attention term is small.
+
+    >>> cost = inference_flop(10e9, 5000, 200, layers=96, attention_width=12288, branches=4)
+    >>> float(output_tokens_for_flop(10e9, cost, 200, layers=96, attention_width=12288, branches=4))
+    5000.0
+    """
+    paid = interval("flop", flop, 0, np.inf, bounds="[)")
+    n = interval("parameters", parameters, 0, np.inf, bounds="()")
+    prompt = interval("prompt_tokens", prompt_tokens, 0, np.inf, bounds="[)")
+    traces = np.asarray(branches, np.float64) * np.asarray(samples, np.float64)
+    attention = 2.0 * _layer_width(layers, attention_width)
+    fixed = inference_flop(
+        n,
+        0.0,
+        prompt,
+        layers=layers,
+        attention_width=attention_width,
+        branches=branches,
+        samples=samples,
+        prefill=prefill,
+    )
+    rest = np.maximum(paid - fixed, 0.0)
+    linear = 2.0 * n + attention * prompt
+    root = np.sqrt(linear * linear + 2.0 * attention / traces * rest)
+    return np.asarray(2.0 * rest / (linear + root))[()]
+
+
 def _layer_width(layers: ArrayLike, attention_width: ArrayLike) -> FloatArray:
     depth = interval("layers", layers, 0, np.inf, bounds="[)")
     return depth * interval("attention_width", attention_width, 0, np.inf, bounds="[)")

@@ -244,6 +244,10 @@ class LossLaw:
         balance = self._balance
         return (n / balance) ** (self.parameter_exponent / self.data_exponent) / balance
 
+    def largest_parameters(self, loss: ArrayLike) -> FloatArray:
+        """Largest model that can be as bad as this loss: any, trained on little enough."""
+        return np.full(np.shape(loss), np.inf)[()]
+
     @property
     @np.errstate(over="ignore", under="ignore")
     def _balance(self) -> np.float64:

@@ -306,6 +306,11 @@ def prefill_seconds(
     return np.asarray(np.maximum(memory, compute) + communication + overhead)[()]
 
 
+def usable_bytes(device: Device, efficiency: Efficiency) -> FloatArray:
+    """Memory of one accelerator for weights and caches: ``u M - reserve``; below 0 for none."""
+    return _array(efficiency.usable_memory) * device.memory_bytes - efficiency.reserve_bytes
+
+
 def sequences_that_fit(
     shape: ModelShape,
     device: Device,
@@ -332,8 +337,7 @@ def sequences_that_fit(
     """
     n = interval("accelerators", accelerators, 1, LARGEST)
     tokens = interval("cached_tokens", cached_tokens, 0, LARGEST)
-    usable = _array(efficiency.usable_memory) * device.memory_bytes - efficiency.reserve_bytes
-    free = usable - shape.weight_bytes / n
+    free = usable_bytes(device, efficiency) - shape.weight_bytes / n
     cache = shape.kv_bytes(tokens) / _shards(shape, n) + shape.state_bytes / n
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(free > 0.0, free / cache, 0.0))[()]

@@ -369,15 +369,21 @@ def best_of_n_success(
 
 @np.errstate(under="ignore", divide="ignore")
 def any_success(
-    successes: ArrayLike, axis: int = -1, *, complement: bool = False, log: bool = False
+    successes: ArrayLike,
+    axis: int = -1,
+    *,
+    samples: ArrayLike = 1.0,
+    complement: bool = False,
+    log: bool = False,
 ) -> FloatArray:
     """Probability that at least one of several independent policies succeeds.
 
-    ``1 - prod(1 - psi_j)`` along `axis`: best of a mixture of different policies.
+    ``1 - prod(1 - psi_j)^k_j`` along `axis`: best of a mixture of different policies.
 
     Parameters
     ----------
     successes : psi_j in [0, 1].
+    samples : k_j >= 0, traces of each policy.
     axis : along which the policies lie.
     complement : return the probability that all fail.
     log : return the natural logarithm.
@@ -390,7 +396,8 @@ def any_success(
     0.8
     """
     psi = interval("successes", successes, 0, 1)
-    log_fail = np.sum(np.log1p(-psi), axis=axis)
+    k = interval("samples", samples, 0, np.inf, bounds="[)")
+    log_fail = np.sum(np.where(k > 0.0, k * np.log1p(-np.where(k > 0.0, psi, 0.0)), 0.0), axis=axis)
     if complement:
         return np.asarray(log_fail if log else np.exp(log_fail))[()]
     return np.asarray(log1mexp(log_fail) if log else -np.expm1(log_fail))[()]

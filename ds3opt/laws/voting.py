@@ -1,4 +1,4 @@
-"""Choosing one of several answers: by majority vote, or by a verifier that errs."""
+"""Choosing one of several answers: by a vote, weighted or not, or by a verifier that errs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from math import comb
 import numpy as np
 from scipy import special
 
-from ds3opt.laws._binomial import deviance, log_binomial_mass, stirling_error
+from ds3opt.laws._binomial import log_binomial_mass
 from ds3opt.laws._types import ArrayLike, FloatArray, interval, refuse
+from ds3opt.laws._votes import SUM_TOLERANCE, TIE, beaten, vote_weights, win_shares
 
-_SUM_TOLERANCE = 1e-9
 _HORNER_LIMIT = 1000
-
-
-def _poisson_masses(mean: float, most: int) -> FloatArray:
-    """``Pr(Y = 0..most)`` for Y Poisson, each to full relative precision (Loader 2000)."""
-    counts = np.arange(1.0, most + 1.0)
-    log_mass = -stirling_error(counts) - deviance(counts, mean, np.log(mean))
-    masses = np.exp(log_mass) / np.sqrt(2.0 * np.pi * counts)
-    return np.concatenate(([np.exp(-mean)], masses))
+_MOST_TOGETHER = 600
+"""Votes up to which masses of one mean serve every number of them without underflow."""
 
 
 def _shares(wrong_answer_shares: ArrayLike) -> tuple[float, ...]:
@@ -28,7 +22,7 @@ def _shares(wrong_answer_shares: ArrayLike) -> tuple[float, ...]:
     if shares.ndim != 1:
         raise refuse("wrong_answer_shares", "a sequence of numbers", str(shares.shape))
     total = float(shares.sum())
-    if total > 1.0 + _SUM_TOLERANCE:
+    if total > 1.0 + SUM_TOLERANCE:
         raise refuse("sum of wrong_answer_shares", "in [0, 1]", total)
     return tuple(float(share) for share in shares if share > 0.0)
 
@@ -40,57 +34,29 @@ def _whole_samples(samples: int) -> int:
     return count
 
 
-def _win_share(shares: tuple[float, ...], right: int, wrong: int) -> float:
-    """Chance to win a vote with `right` correct and `wrong` other votes, ties drawn by lot.
-
-    The wrong votes are multinomial: independent Poisson counts of mean ``wrong * share`` given
-    their sum. ``tied[t]`` holds the masses of every partial sum with t answers level with the
-    correct one and none above it.
-    """
-    most_ties = min(len(shares), wrong // right)
-    tied = np.zeros((most_ties + 1, wrong + 1))
-    tied[0, 0] = 1.0
-    for answers, share in enumerate(shares):
-        mass = _poisson_masses(wrong * share, right)
-        ties = min(answers, most_ties)
-        below = np.zeros_like(tied)
-        if right <= ties + 1:
-            for votes in range(min(right, wrong + 1)):
-                below[: ties + 1, votes:] += mass[votes] * tied[: ties + 1, : wrong + 1 - votes]
-        else:
-            for t in range(ties + 1):
-                below[t] = np.convolve(tied[t], mass[:right])[: wrong + 1]
-        level = min(ties + 1, most_ties)
-        below[1 : level + 1, right:] += mass[right] * tied[:level, : wrong + 1 - right]
-        tied = below
-    abstain = 1.0 - sum(shares)
-    if abstain > _SUM_TOLERANCE:
-        masses = _poisson_masses(wrong * abstain, wrong)
-        by_ties = tied @ masses[::-1]
-    else:
-        by_ties = tied[:, wrong]
-    total = _poisson_masses(float(wrong), wrong)[wrong]
-    return min(float(by_ties @ (1.0 / np.arange(1.0, most_ties + 2.0)) / total), 1.0)
-
-
-@lru_cache(maxsize=512)
-@np.errstate(under="ignore")
-def _weights(samples: int, shares: tuple[float, ...]) -> FloatArray:
-    weights = np.ones(samples + 1)
-    weights[0] = 0.0
-    abstains = 1.0 - sum(shares) > _SUM_TOLERANCE
-    for right in range(1, samples // 2 + 1):
-        wrong = samples - right
-        beaten = not abstains and len(shares) * right < wrong
-        weights[right] = 0.0 if beaten else _win_share(shares, right, wrong)
-    weights.flags.writeable = False
-    return weights
-
-
 def majority_vote_weights(samples: int, wrong_answer_shares: ArrayLike) -> FloatArray:
     """Chance to win the vote given the number of correct votes, ``W[0], ..., W[samples]``.
 
-    ``W[y0] = E[1{all Y_j <= y0} / (1 + #{Y_j = y0})]`` over the other ``samples - y0`` votes,
+    `weighted_vote_weights` with all votes of equal weight.
+
+    Parameters
+    ----------
+    samples : k >= 1 votes, whole.
+    wrong_answer_shares : c_j, how wrong votes split, sum at most 1; the rest abstains and never
+        wins nor ties.
+
+    >>> majority_vote_weights(3, [0.5, 0.5]).tolist()    # 1/6: half of the time a 3-way tie
+    [0.0, 0.16666666666666666, 1.0, 1.0]
+    """
+    return weighted_vote_weights(samples, wrong_answer_shares)
+
+
+def weighted_vote_weights(
+    samples: int, wrong_answer_shares: ArrayLike, weight_ratio: float = 1.0
+) -> FloatArray:
+    """Chance to win a weighted vote given the number of correct votes, ``W[0], ..., W[samples]``.
+
+    ``W[y0] = E[1{all Y_j <= g y0} / (1 + #{Y_j = g y0})]`` over the other ``samples - y0`` votes,
     which fall on wrong answer j with probability c_j; ties are drawn by lot.
 
     Parameters
@@ -98,6 +64,8 @@ def majority_vote_weights(samples: int, wrong_answer_shares: ArrayLike) -> Float
     samples : k >= 1 votes, whole.
     wrong_answer_shares : c_j, how wrong votes split, sum at most 1; the rest abstains and never
         wins nor ties.
+    weight_ratio : g > 0, weight of a right vote over that of a wrong one. 1 is majority vote; from
+        k on, one right vote outweighs all others, which is coverage.
 
     Returns
     -------
@@ -106,16 +74,53 @@ def majority_vote_weights(samples: int, wrong_answer_shares: ArrayLike) -> Float
 
     Notes
     -----
-    The inner part of DS3 eq. (38) and (60), whose sum over compositions of k grows as k^J. Here a
-    convolution per wrong answer, O(J k^3) in all, of positive terms only.
+    With ratio 1 the inner part of DS3 eq. (38) and (60), whose sum over compositions of k grows as
+    k^J. Here a convolution per wrong answer, O(J k^3) in all, of positive terms only. The weights
+    of Wu et al. (arXiv 2408.00724), which a reward model gives, vary from vote to vote; here every
+    vote has the mean weight of its kind.
 
-    >>> majority_vote_weights(3, [0.5, 0.5]).tolist()    # 1/6: half of the time a 3-way tie
-    [0.0, 0.16666666666666666, 1.0, 1.0]
+    >>> weighted_vote_weights(3, [1.0], 2.0).tolist()    # one right vote ties with two wrong ones
+    [0.0, 0.5, 1.0, 1.0]
     """
-    return _weights(_whole_samples(samples), _shares(wrong_answer_shares))
+    ratio = float(interval("weight_ratio", weight_ratio, 0, np.inf, bounds="(]"))
+    return vote_weights(_whole_samples(samples), _shares(wrong_answer_shares), ratio)
 
 
 @np.errstate(under="ignore")
+def vote_weights_up_to(
+    most: int, wrong_answer_shares: ArrayLike, weight_ratio: float = 1.0
+) -> list[FloatArray]:
+    """`weighted_vote_weights` for every number of votes from 1 to `most`, all at once.
+
+    The masses of wrong votes are shared by all numbers of votes, so it takes about as long as the
+    last of them alone.
+
+    Parameters
+    ----------
+    most : whole, in [1, 600]; more would underflow.
+    wrong_answer_shares, weight_ratio : as there.
+
+    >>> [w.tolist() for w in vote_weights_up_to(2, [1.0])]
+    [[0.0, 1.0], [0.0, 0.5, 1.0]]
+    """
+    count = _whole_samples(most)
+    if count > _MOST_TOGETHER:
+        raise refuse("most", f"at most {_MOST_TOGETHER}", most)
+    shares = _shares(wrong_answer_shares)
+    ratio = float(interval("weight_ratio", weight_ratio, 0, np.inf, bounds="(]"))
+    found = [np.concatenate([[0.0], np.ones(k)]) for k in range(1, count + 1)]
+    for right in range(1, count):
+        threshold = ratio * right
+        if threshold > (count - right) * (1.0 + TIE):
+            break
+        wins = win_shares(shares, threshold, count - right, every=True)
+        for wrong in range(1, count - right + 1):
+            found[right + wrong - 1][right] = (
+                0.0 if beaten(shares, threshold, wrong) else wins[wrong]
+            )
+    return found
+
+
 def majority_vote_success(
     success: ArrayLike, samples: int, wrong_answer_shares: ArrayLike
 ) -> FloatArray:
@@ -139,12 +144,42 @@ def majority_vote_success(
     >>> majority_vote_success([0.2, 0.7], 1, [0.5, 0.5]).round(12).tolist()    # one vote decides
     [0.2, 0.7]
     """
+    return weighted_vote_success(success, samples, wrong_answer_shares)
+
+
+@np.errstate(under="ignore")
+def weighted_vote_success(
+    success: ArrayLike,
+    samples: int,
+    wrong_answer_shares: ArrayLike,
+    weight_ratio: float = 1.0,
+) -> FloatArray:
+    """Probability that the correct answer wins a vote in which correct votes weigh more.
+
+    Parameters
+    ----------
+    success : psi in [0, 1], chance that one trace is correct.
+    samples : k >= 1 votes, whole.
+    wrong_answer_shares : c_j, how wrong votes split, sum at most 1.
+    weight_ratio : g > 0, see `weighted_vote_weights`.
+
+    Notes
+    -----
+    Tends to 1 or 0 as samples grow, by whether ``g psi`` exceeds ``(1 - psi) max_j c_j``.
+
+    >>> float(weighted_vote_success(0.6, 3, [1.0], 3.0).round(12))    # 1 - 0.4^3
+    0.936
+    """
     psi = interval("success", success, 0, 1)
-    weights = majority_vote_weights(samples, wrong_answer_shares)
+    return _mean_weight(psi, weighted_vote_weights(samples, wrong_answer_shares, weight_ratio))
+
+
+def _mean_weight(psi: FloatArray, weights: FloatArray) -> FloatArray:
+    """``sum over y of C(k, y) psi^y (1 - psi)^(k - y) W[y]``, all terms positive."""
     k = weights.size - 1
     if k > _HORNER_LIMIT:
         return _by_masses(psi, weights)
-    # Bernstein form: all terms positive; powers of the smaller of psi and 1 - psi.
+    # Bernstein form: powers of the smaller of psi and 1 - psi.
     low = psi <= 0.5
     other = 1.0 - psi
     odds = np.where(low, psi / np.where(low, other, 1.0), other / np.where(low, 1.0, psi))
@@ -241,6 +276,40 @@ def decay_from_plateau(
     """
     if int(wrong_answers) != wrong_answers or wrong_answers < 2:
         raise refuse("wrong_answers", "a whole number >= 2", wrong_answers)
+    top = top_share_from_plateau(plateau, alpha, beta, solvable)
+    beyond = (top > 1.0 + 1e-12) | (top < (1.0 - 1e-12) / wrong_answers)
+    if np.any(beyond):
+        raise ValueError(
+            f"plateau asks for a top wrong answer with share {top[beyond].flat[0]:g}, "
+            f"which must be in [1/{wrong_answers}, 1]"
+        )
+    return decay_of_top_share(np.clip(top, 1.0 / wrong_answers, 1.0), wrong_answers)
+
+
+def top_share_from_plateau(
+    plateau: ArrayLike, alpha: ArrayLike, beta: ArrayLike, solvable: ArrayLike
+) -> FloatArray:
+    """Share of the top wrong answer for which a vote saturates at an accuracy, ``t / (1 - t)``.
+
+    t is the success above which lies the part P / c of a Beta(a, b) population.
+
+    Parameters
+    ----------
+    plateau : P in (0, c).
+    alpha, beta : a, b > 0.
+    solvable : c in (0, 1].
+
+    Returns
+    -------
+    c_1 > 0; above 1 where no spectrum gives the plateau.
+
+    Notes
+    -----
+    DS3 (62).
+
+    >>> float(top_share_from_plateau(0.5, 1, 1, 1).round(12))
+    1.0
+    """
     accuracy = interval("plateau", plateau, 0, 1, bounds="()")
     a = interval("alpha", alpha, 0, np.inf, bounds="()")
     b = interval("beta", beta, 0, np.inf, bounds="()")
@@ -249,15 +318,28 @@ def decay_from_plateau(
         raise refuse("plateau", "in (0, solvable)", float(np.max(accuracy)))
     threshold = special.betainccinv(a, b, accuracy / part)
     with np.errstate(over="ignore", divide="ignore"):
-        top = np.asarray(threshold / (1.0 - threshold))
-    if np.any((top > 1.0 + 1e-12) | (top < (1.0 - 1e-12) / wrong_answers)):
-        bad = top[(top > 1.0 + 1e-12) | (top < (1.0 - 1e-12) / wrong_answers)].flat[0]
-        raise ValueError(
-            f"plateau asks for a top wrong answer with share {bad:g}, "
-            f"which must be in [1/{wrong_answers}, 1]"
-        )
-    top = np.clip(top, 1.0 / wrong_answers, 1.0)
-    # 1/c_1 = 1 + lambda + ... + lambda^(J-1) is convex and rising, so Newton from 1 falls to it.
+        return np.asarray(threshold / (1.0 - threshold))
+
+
+def decay_of_top_share(top_share: ArrayLike, wrong_answers: int) -> FloatArray:
+    """Decay of a geometric spectrum of J wrong answers whose most frequent has share c_1.
+
+    Parameters
+    ----------
+    top_share : c_1 in [1/J, 1].
+    wrong_answers : J >= 2, whole.
+
+    Notes
+    -----
+    DS3 (63) solved for lambda, as ``1 / c_1 = 1 + lambda + ... + lambda^(J-1)``.
+
+    >>> float(decay_of_top_share(4 / 7, 3).round(12))    # 4 : 2 : 1
+    0.5
+    """
+    if int(wrong_answers) != wrong_answers or wrong_answers < 2:
+        raise refuse("wrong_answers", "a whole number >= 2", wrong_answers)
+    top = interval("top_share", top_share, 1.0 / wrong_answers, 1)
+    # the sum is convex and rising, so Newton from 1 falls to it
     ratio = np.ones_like(top)
     for _ in range(200):
         value = np.zeros_like(ratio)

@@ -128,7 +128,7 @@ def task_rows(
         task, policy = int(actions.task[i]), problem.policies[actions.policy[i]]
         part = float(mix.amount[i])
         served[task] += part
-        width = policy.samples * policy.branches * float(tasks.tokens_per_step[task])
+        width = policy.width * float(tasks.tokens_per_step[task])
         prompts = policy.samples * float(tasks.prompt_tokens[task]) if problem.prefill else 0.0
         budgets, others = near.get((task, int(actions.policy[i])), (None, ()))
         share = float(tasks.weight[task]) * part
@@ -138,8 +138,8 @@ def task_rows(
                 -part,
                 TaskAllocation(
                     name=tasks.group_names[tasks.group[task]],
-                    difficulty=float(tasks.difficulty[task]),
-                    skills=int(tasks.skills[task]),
+                    difficulty=tasks.point(task)[0],
+                    skills=tasks.point(task)[1],
                     share=share,
                     fraction=part,
                     policy=policy,
@@ -151,6 +151,8 @@ def task_rows(
                     inference_flop=problem.tasks_served * share * float(flop[i]),
                     token_budget_range=budgets,
                     alternatives=others,
+                    level=_level(problem, task),
+                    reasoning_level=_reasoning_level(problem, int(actions.policy[i])),
                 ),
             )
         )
@@ -166,8 +168,8 @@ def not_attempted(problem: Problem, task: int, part: float) -> TaskAllocation:
     assert tasks is not None
     return TaskAllocation(
         name=tasks.group_names[tasks.group[task]],
-        difficulty=float(tasks.difficulty[task]),
-        skills=int(tasks.skills[task]),
+        difficulty=tasks.point(task)[0],
+        skills=tasks.point(task)[1],
         share=float(tasks.weight[task]) * part,
         fraction=part,
         policy=None,
@@ -177,7 +179,19 @@ def not_attempted(problem: Problem, task: int, part: float) -> TaskAllocation:
         accuracy=0.0,
         value=float(tasks.value[task]),
         inference_flop=0.0,
+        level=_level(problem, task),
     )
+
+
+def _level(problem: Problem, task: int) -> int | None:
+    """Level of a task on a skill graph."""
+    assert problem.tasks is not None
+    return None if problem.levels is None else int(problem.tasks.level[task])
+
+
+def _reasoning_level(problem: Problem, policy: int) -> int | None:
+    """Level of reasoning that a place on the policy axis stands for."""
+    return None if problem.levels is None else int(problem.levels.reasoning[policy])
 
 
 def _near(
@@ -190,7 +204,7 @@ def _near(
     """
     tasks = problem.tasks
     assert tasks is not None
-    joined = _with_menu(problem, mix.actions)
+    joined = _with_menu(problem, mix.actions, loss)
     values = evaluate(problem, joined, np.full(len(joined), loss))
     cost = values.effective_tokens(
         np.array(parameters), problem.space.attention(np.array(parameters))
@@ -211,18 +225,21 @@ def _near(
         mine = order[bounds[task] : bounds[task + 1]]
         mine = mine[good[mine]]
         own = joined.steps[mine[joined.policy[mine] == policy]]
-        chosen_policy = problem.policies[policy]
-        width = chosen_policy.samples * chosen_policy.branches * tasks.tokens_per_step[task]
-        others = [
-            problem.policies[p].words() for p in np.unique(joined.policy[mine]) if p != policy
-        ]
+        width = problem.policies[policy].width * tasks.tokens_per_step[task]
+        others = [_way(problem, int(p)) for p in np.unique(joined.policy[mine]) if p != policy]
         span = (float(own.min() * width), float(own.max() * width)) if own.size else None
         result[(task, policy)] = (span, tuple(others))
     return result
 
 
-def _with_menu(problem: Problem, actions: Actions) -> Actions:
-    menu = first_actions(problem)
+def _way(problem: Problem, policy: int) -> str:
+    level = _reasoning_level(problem, policy)
+    words = problem.policies[policy].words()
+    return words if level is None else f"{words} at level {level}"
+
+
+def _with_menu(problem: Problem, actions: Actions, loss: float) -> Actions:
+    menu = first_actions(problem, losses=(loss, loss))
     if len(menu) > 500_000:
         menu = actions
     return Actions.joined([replace(menu, cell=np.zeros_like(menu.cell)), actions])

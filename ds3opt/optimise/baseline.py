@@ -6,7 +6,8 @@ scan over sizes, closed in on its best, finds the baseline. It is a comparison, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ FloatArray = NDArray[np.float64]
 
 _SIZES = 41
 _MOST_ACTIONS = 500_000
+_LEVELS_SIZES = 241
+_LEVELS_DECADES = 1.0
+"""The same with a skill graph."""
 _ROUNDS = 5
 _DECADES = 4.0
 """Smaller models than the largest affordable that are scanned, in powers of ten."""
@@ -35,13 +39,27 @@ class RulePlan:
     training_tokens: float
 
 
+def on_rule(problem: Problem, name: str) -> Problem:
+    """The problem with training tokens by a rule of `BASELINES`."""
+    if name == "training_optimal_ratio":
+        space = replace(problem.space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
+    else:
+        space = replace(problem.space, tokens_per_parameter=(20.0, 20.0))
+    return replace(problem, space=space)
+
+
 def best_on_rule(problem: Problem) -> RulePlan | None:
     """The best plan of a problem whose training tokens follow from the size; None if none fits."""
     training = Training(problem.space)
     space = training.space
-    actions = first_actions(problem)
-    count = int(np.clip(_MOST_ACTIONS // max(len(actions), 1), 7, _SIZES))
+    # with a skill graph every size has a menu of its own, at the levels that it has learned
+    actions = first_actions(problem) if problem.levels is None else None
+    most = 0 if actions is None else len(actions)
+    count = int(np.clip(_MOST_ACTIONS // max(most, 1), 7, _SIZES))
     low, high = _affordable(problem, training)
+    if actions is None:
+        # the worth of a size is a staircase of levels: a tenth of one apart, where it matters
+        low, count = max(low, high - _LEVELS_DECADES * np.log(10.0)), _LEVELS_SIZES
     best: RulePlan | None = None
     least = np.inf
     for round_ in range(_ROUNDS):
@@ -66,6 +84,7 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
         low = max(np.log(sizes[at]) - step, np.log(space.parameters[0]))
         high = min(np.log(sizes[at]) + step, np.log(space.parameters[1]))
         if round_ == 0:
+            count = min(count, _SIZES)
             actions = Neighbourhood.around(
                 problem, problem.budgets, float(sizes[at]), float(loss[at]), all_prices=True
             ).actions
@@ -86,13 +105,20 @@ def _affordable(problem: Problem, training: Training) -> tuple[float, float]:
     return max(float(u[fits[0]]), float(top) - _DECADES * np.log(10.0)), float(top)
 
 
-def _scores(problem: Problem, actions: Actions, sizes: FloatArray, loss: FloatArray) -> FloatArray:
+def _scores(
+    problem: Problem, actions: Actions | None, sizes: FloatArray, loss: FloatArray
+) -> FloatArray:
     """What is minimised at every size: minus the value, or the resource for the target."""
     tasks = problem.tasks
     assert tasks is not None
     count = sizes.size
-    cell = np.repeat(np.arange(count), len(actions))
-    joined = actions.take(np.tile(np.arange(len(actions)), count))
+    if actions is None:
+        menus = [first_actions(problem, losses=(float(one), float(one))) for one in loss]
+        cell = np.repeat(np.arange(count), [len(menu) for menu in menus])
+        joined = Actions.joined(menus)
+    else:
+        cell = np.repeat(np.arange(count), len(actions))
+        joined = actions.take(np.tile(np.arange(len(actions)), count))
     values = evaluate(problem, joined, loss[cell])
     attention = problem.space.attention(sizes)
     cost = values.effective_tokens(sizes[cell], attention[cell])

@@ -97,7 +97,9 @@ def _with_training(
     ):
         cost = half * np.where(known, np.exp(level), 0.0)
         steep = np.where(known, exponent, 0.0)
-        best = np.maximum(best, _largest(start, line, cost, steep, anchor, low, high))
+        piece = _largest(start, line, cost, steep, anchor, low, high)
+        # an unknown secant leaves the interval to the other; without either training is free
+        best = np.maximum(best, np.where(known | ~(has_a | has_b), piece, -np.inf))
     return best
 
 

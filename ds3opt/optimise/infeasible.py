@@ -9,6 +9,7 @@ import numpy as np
 
 from ds3opt.optimise.optimum import Found, without_requirements
 from ds3opt.optimise.pretraining import best_model
+from ds3opt.optimise.saturation import beyond_plateaus
 from ds3opt.optimise.search import Search
 from ds3opt.optimise.shared import SharedSearch
 from ds3opt.optimise.solution import Infeasibility
@@ -83,7 +84,7 @@ def _required(problem: Problem) -> np.ndarray:
     return np.zeros(1) if problem.tasks is None else problem.tasks.group_min_accuracy
 
 
-def _short_class(problem: Problem, budgets: Budgets) -> tuple[str, float, float] | None:
+def _short_class(problem: Problem, budgets: Budgets) -> tuple[int, float, float] | None:
     """The first class whose required accuracy is out of reach even if all compute were its own."""
     tasks = problem.tasks
     assert tasks is not None
@@ -96,7 +97,7 @@ def _short_class(problem: Problem, budgets: Budgets) -> tuple[str, float, float]
         search = Search(only, [budgets], 1e-3, targets=[float(least)])
         (incumbent,) = search.run()
         if incumbent.value < least:
-            return tasks.group_names[index], float(least), float(incumbent.value)
+            return index, float(least), float(incumbent.value)
     return None
 
 
@@ -114,14 +115,17 @@ def _without_limits(problem: Problem) -> Infeasibility:
     if problem.tasks is not None and not problem.shared_budget:
         short = _short_class(problem, Budgets())
         if short is not None:
-            name, least, reached = short
+            index, least, reached = short
+            assert problem.tasks is not None
+            name = problem.tasks.group_names[index]
+            advice = beyond_plateaus(problem, least, index)
             return Infeasibility(
                 f"min_accuracy of {name}",
                 least,
                 max(reached, 0.0),
                 "accuracy",
                 f"class {name} cannot reach {100 * least:.2f} %: with all compute in the world "
-                f"it reaches {100 * max(reached, 0.0):.2f} %",
+                f"it reaches {100 * max(reached, 0.0):.2f} %" + (f"; {advice}" if advice else ""),
             )
     if problem.tasks is not None and problem.shared_budget:
         return Infeasibility(
@@ -145,11 +149,12 @@ def _without_limits(problem: Problem) -> Infeasibility:
 def unreachable(problem: Problem, target: float, best: Found | None) -> Infeasibility:
     """A required accuracy that nothing reaches within the other limits."""
     reached = max(best.value, 0.0) if best is not None and best.feasible else 0.0
+    advice = beyond_plateaus(problem, target)
     return Infeasibility(
         "objective.accuracy",
         target,
         reached,
         "accuracy",
         f"an accuracy of {100 * target:.2f} % is out of reach: the other limits, ranges and caps "
-        f"allow {100 * reached:.2f} %",
+        f"allow {100 * reached:.2f} %" + (f"; {advice}" if advice else ""),
     )

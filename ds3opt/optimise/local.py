@@ -56,7 +56,7 @@ class Neighbourhood:
 
         Those for prices far from the plan's own are left out unless asked for.
         """
-        actions = first_actions(problem)
+        actions = first_actions(problem, losses=(loss, loss))
         attention = problem.space.attention(np.array(parameters))
         assert problem.tasks is not None
         for _ in range(_REFINEMENTS):

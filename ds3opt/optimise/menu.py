@@ -18,6 +18,7 @@ from ds3opt.laws.search import (
     finish_probability,
     success_and_expected_steps,
 )
+from ds3opt.optimise.levels import at_levels, worthwhile
 from ds3opt.policies import Policy, TaskTraits
 from ds3opt.problem import Problem, Tasks
 
@@ -72,6 +73,7 @@ class Values:
     pairs: FloatArray  # (action,) token pairs that attention looks at
     pair_slack: FloatArray  # (action,) pairs that a neighbour off the lattice may save
     checking: FloatArray  # (action,) verifier FLOP
+    top: FloatArray | None = None  # (action,) success at the upper neighbour, where worked out
 
     def effective_tokens(
         self, parameters: FloatArray, attention: FloatArray, *, least: bool = False
@@ -84,9 +86,19 @@ class Values:
         return self.tokens + (attention * pairs + 0.5 * self.checking) / parameters
 
 
-def first_actions(problem: Problem, steps_per_octave: int | None = None) -> Actions:
-    """Every task with every policy it may use, on the first lattice of steps."""
+def first_actions(
+    problem: Problem,
+    steps_per_octave: int | None = None,
+    *,
+    losses: tuple[float, float] | None = None,
+) -> Actions:
+    """Every task with every policy it may use, on the first lattice of steps.
+
+    With a skill graph only at levels that are worth a look for some loss in the range `losses`.
+    """
     assert problem.tasks is not None
+    if problem.levels is not None:
+        return _first_at_levels(problem, steps_per_octave, losses or (0.0, np.inf))
     tasks = problem.tasks
     longest = float(np.max(tasks.max_steps - tasks.skills, initial=1.0))
     density = STEPS_PER_OCTAVE if int(tasks.allowed.sum()) < _MANY else 1
@@ -110,6 +122,32 @@ def first_actions(problem: Problem, steps_per_octave: int | None = None) -> Acti
         steps[task, point],
         below[task, point],
         above[task, point],
+    )
+
+
+def _first_at_levels(
+    problem: Problem, steps_per_octave: int | None, losses: tuple[float, float]
+) -> Actions:
+    """Every task with every policy at every level worth a look: each has a lattice of its own."""
+    tasks, levels = problem.tasks, problem.levels
+    assert tasks is not None
+    assert levels is not None
+    worth = worthwhile(problem, *losses)[:, levels.reasoning - 1] & tasks.allowed
+    task, policy = np.nonzero(worth)
+    skills = levels.skills[task, levels.reasoning[policy] - 1]
+    cap = tasks.max_steps[task]
+    density = STEPS_PER_OCTAVE if task.size < _MANY else 1
+    density = steps_per_octave or density
+    longest = float(np.max(cap - skills, initial=1.0))
+    octaves = np.arange(0.0, np.log2(max(longest, 2.0)) + 1.0, 1.0 / density)
+    offsets = np.unique(np.concatenate([[0.0], np.round(2.0**octaves)]))
+    steps = np.maximum(np.minimum(skills[:, None] + offsets, cap[:, None]), 1.0)
+    first = np.concatenate([np.ones((task.size, 1), bool), np.diff(steps, axis=1) > 0], axis=1)
+    below = np.concatenate([steps[:, :1], steps[:, :-1]], axis=1)
+    above = np.concatenate([steps[:, 1:], steps[:, -1:]], axis=1)
+    pair, _ = np.nonzero(first)
+    return Actions(
+        np.zeros_like(pair), task[pair], policy[pair], steps[first], below[first], above[first]
     )
 
 
@@ -159,24 +197,38 @@ def evaluate(
     tasks, task = problem.tasks, actions.task
     traits = tasks.traits.take(task)
     trace = _trace(problem, actions, loss, traits)
-    success = np.empty(len(actions))
+    success = _answers(problem, actions, trace.success, trace, traits)
     checking = np.empty(len(actions))
     used = trace.used
-    samples, branches = _widths(problem, actions)
-    width = samples * branches * tasks.tokens_per_step[task]
+    samples, branches, overhead = _widths(problem, actions)
+    width = samples * branches * overhead * tasks.tokens_per_step[task]
     output = width * used
     prompt = tasks.prompt_tokens[task]
     prompts = samples * prompt
     for index, at in _by_policy(actions):
         policy = problem.policies[index]
-        success[at] = policy.answer_success(trace.success[at], traits.take(at))
         checking[at] = checking_flop(tasks, task[at], policy, output[at], prompts[at], used[at])
+    known = tasks.measured[task, actions.policy]
+    success = np.where(np.isnan(known), success, known)
     pairs = np.asarray(attention_token_pairs(output, prompt, branches=branches, samples=samples))
     loose = saved = np.zeros(len(actions))
+    top = None
     if slack:
-        loose, saved = _slack(problem, actions, trace, traits)
+        loose, saved, above = _slack(problem, actions, trace, traits)
+        if problem.levels is not None:
+            top = _answers(problem, actions, above, trace, traits)
     tokens = output + prompts if problem.prefill else output
-    return Values(success, loose, tokens, pairs, saved, checking)
+    return Values(success, loose, tokens, pairs, saved, checking, top)
+
+
+def _answers(
+    problem: Problem, actions: Actions, traced: FloatArray, trace: _Trace, traits: TaskTraits
+) -> FloatArray:
+    """Success of every action from that of one trace, (action,)."""
+    success = np.empty(len(actions))
+    for index, at in _by_policy(actions):
+        success[at] = problem.policies[index].answer_success(traced[at], traits.take(at))
+    return success if trace.solvable is None else success * trace.solvable
 
 
 @dataclass(frozen=True)
@@ -189,6 +241,8 @@ class _Trace:
     success: FloatArray
     used: FloatArray
     """Steps that are charged."""
+    solvable: FloatArray | None = None
+    """With a skill graph, chance that the skills compose; else the whole budget is used in vain."""
 
 
 def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
@@ -197,23 +251,28 @@ def _by_policy(actions: Actions) -> list[tuple[int, IntArray]]:
     ]
 
 
-def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray]:
-    """Samples and branches of every action."""
-    samples = np.array([p.samples for p in problem.policies], dtype=np.float64)
-    branches = np.array([p.branches for p in problem.policies], dtype=np.float64)
-    return samples[actions.policy], branches[actions.policy]
+def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Samples, branches and token overhead of every action."""
+    samples, branches, overhead = np.array(
+        [(p.samples, p.branches, p.token_overhead) for p in problem.policies], dtype=np.float64
+    ).T
+    return samples[actions.policy], branches[actions.policy], overhead[actions.policy]
 
 
 def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTraits) -> _Trace:
     assert problem.tasks is not None
     tasks, task = problem.tasks, actions.task
-    step = tasks.directionality[task] * step_skill_success(
-        loss,
-        tasks.difficulty[task],
-        slope=problem.capability_slope,
-        scale=problem.capability_scale,
-        offset=problem.capability_offset,
-    )
+    if problem.levels is not None:
+        step, skills, solvable = at_levels(problem.levels, task, actions.policy, loss)
+    else:
+        skills, solvable = tasks.skills[task], None
+        step = tasks.directionality[task] * step_skill_success(
+            loss,
+            tasks.difficulty[task],
+            slope=problem.capability_slope,
+            scale=problem.capability_scale,
+            offset=problem.capability_offset,
+        )
     advance, fatigue = np.array(step), tasks.fatigue[task].copy()
     tires = bool(np.any(fatigue))
     for index, at in _by_policy(actions):
@@ -221,12 +280,14 @@ def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTra
             advance[at], fatigue[at] = problem.policies[index].level(
                 step[at], fatigue[at], traits.take(at)
             )
-    skills, ruin = tasks.skills[task], fatigue if tires else 0.0
+    ruin = fatigue if tires else 0.0
     if problem.charge_budget:
         success = chain_of_thought_success(advance, skills, actions.steps, fatigue=ruin)
-        return _Trace(advance, ruin, skills, np.asarray(success), actions.steps)
+        return _Trace(advance, ruin, skills, np.asarray(success), actions.steps, solvable)
     success, used = success_and_expected_steps(advance, skills, actions.steps, fatigue=ruin)
-    return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used))
+    if solvable is not None:
+        used = solvable * used + (1.0 - solvable) * actions.steps
+    return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used), solvable)
 
 
 def checking_flop(
@@ -252,15 +313,17 @@ def checking_flop(
         judged = prompts + output / policy.branches
         flop = flop + per_token * judged + per_check * policy.outcome_checks
     if policy.checks_steps:
-        candidates = policy.samples * policy.branches * used
+        candidates = policy.width * used
         flop = flop + per_token * (prompts + output) + per_check * candidates
     return flop
 
 
 def _slack(
     problem: Problem, actions: Actions, trace: _Trace, traits: TaskTraits
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """How far success may rise above, and pairs fall below, the chords to an action's neighbours.
+
+    Last the success of one trace at the upper neighbour, where there is anything in between.
 
     For whole n in [low, high] a function with second differences >= -K stays within
     ``K (high - low)**2 / 8`` of its chord. The chance f(n) of finishing at step n is log-concave,
@@ -276,7 +339,7 @@ def _slack(
     below = np.flatnonzero((actions.steps - actions.below > 1.5) & ~preceded)
     of = np.concatenate([above, below])
     if of.size == 0:
-        return np.zeros(count), np.zeros(count)
+        return np.zeros(count), np.zeros(count), trace.success
     right = np.arange(of.size) < above.size
     n1 = np.where(right, actions.steps[of], actions.below[of])
     n2 = np.where(right, actions.above[of], actions.steps[of])
@@ -298,7 +361,9 @@ def _slack(
     shared = np.flatnonzero(known)
     np.maximum.at(slack, of[shared] + 1, loose[shared])
     np.maximum.at(pairs, of[shared] + 1, saved[shared])
-    return slack, pairs
+    top = trace.success.copy()
+    top[of[right]] = last[right]
+    return slack, pairs, top
 
 
 def _follows(actions: Actions) -> NDArray[np.bool_]:
@@ -347,6 +412,8 @@ def _interval_slack(
         slope[at], curvature[at] = problem.policies[index].answer_slope(
             first[at], last[at], traits.take(of[at])
         )
+    solvable = 1.0 if trace.solvable is None else trace.solvable[of]
+    slope, curvature = slope * solvable, curvature * solvable
     loose = slope * np.maximum(last - first, 0.0)
     # where that is nothing to speak of, there is no need for the sharper bound
     sharpen = np.flatnonzero(loose > 0.01 * problem.gap)
@@ -357,8 +424,9 @@ def _interval_slack(
         falling = slope[sharpen] * most * share[sharpen]
         second = width * (falling + 2.0 * curvature[sharpen] * most**2)
         loose[sharpen] = np.minimum(loose[sharpen], second)
-    samples, branches = _widths(problem, actions)
-    tokens = (samples * branches)[of] * problem.tasks.tokens_per_step[actions.task[of]]
+    samples, branches, overhead = _widths(problem, actions)
+    width = (samples * branches * overhead)[of]
+    tokens = width * problem.tasks.tokens_per_step[actions.task[of]]
     squared = tokens**2 / (samples * branches)[of]
-    spread = 1.0 if problem.charge_budget else (1.0 - first) ** 2
+    spread = 1.0 if problem.charge_budget else (1.0 - solvable * first) ** 2
     return loose, (n2 - n1) ** 2 / 8.0 * squared * spread

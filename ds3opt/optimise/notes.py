@@ -6,7 +6,11 @@ import math
 
 import numpy as np
 
+from ds3opt.laws.populations import SingleRate
+from ds3opt.optimise.learned import about_graph
+from ds3opt.laws.loss import LossLaw
 from ds3opt.optimise.solution import Note, TaskAllocation
+from ds3opt.policies import Policy
 from ds3opt.problem import Problem
 from ds3opt.units import format_quantity
 
@@ -28,6 +32,8 @@ def notes_for(
     notes += _beyond_capability(problem, parameters, training_tokens)
     if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
+    if problem.levels is not None:
+        notes += about_graph(problem.levels.law, training_tokens / parameters, rows)
     notes += about_tasks(problem, rows)
     return tuple(notes)
 
@@ -63,9 +69,9 @@ def _extrapolations(problem: Problem, parameters: float, tokens: float) -> list[
 def _beyond_capability(problem: Problem, parameters: float, tokens: float) -> list[Note]:
     """A loss that the sigmoid was not fitted on."""
     span = problem.capability_loss
-    if span is None or problem.tasks is None:
-        return []
     space = problem.space
+    if span is None or problem.tasks is None or not isinstance(space.law, LossLaw):
+        return []
     reached = float(space.law.loss(parameters, tokens, space.unique_tokens))
     low, high = span
     slack = 1e-9 * max(abs(low), abs(high))
@@ -90,8 +96,7 @@ def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note
     longest = 0.0
     for row in rows:
         if row.policy is not None and row.model is None:
-            parallel = row.policy.samples * row.policy.branches
-            longest = max(longest, row.token_budget / parallel)
+            longest = max(longest, row.token_budget / row.policy.width)
     if longest > _LONG_TRACE:
         notes.append(
             Note(
@@ -116,16 +121,26 @@ def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note
         if not np.any(tasks.allowed[:, index]):
             unoffered[policy.name] = policy
     for name, policy in unoffered.items():
-        needs = (
-            "wrong_answers"
-            if policy.needs_wrong_answers
-            else f"a verifier of kind {policy.needs.name.lower()}"
-        )
         notes.append(
             Note(
                 "policy_not_offered",
                 "reasoning.policies",
-                f"{name} is offered to no class: none states {needs}",
+                f"{name} is offered to no class: {_lacking(problem, policy)}",
             )
         )
     return notes
+
+
+def _lacking(problem: Problem, policy: Policy) -> str:
+    """Why no class may use a policy."""
+    tasks = problem.tasks
+    assert tasks is not None
+    if all(tasks.group_population) and policy.branches > 1:
+        return "whole traces were measured, not their steps"
+    needs = ["wrong_answers"] if policy.needs_wrong_answers else []
+    if policy.needs:
+        needs.append(f"a verifier of kind {policy.needs.name.lower()}")
+    told = f"none states {' and '.join(needs)}"
+    if any(isinstance(one, SingleRate) for one in tasks.group_population):
+        told += ", or one measured rate is all that is known"
+    return told

@@ -74,10 +74,13 @@ def caps_of(
         "inference_flop": inference_flop,
     }
     caps = [Cap(name, limit, use[name], "FLOP") for name, limit in budgets.items()]
+    if problem.measured:
+        return caps  # a model that is given is no limit
     low, high = space.parameters
     if high < 1e14:
         caps.append(Cap("max_parameters", high, parameters, "parameters"))
-    if low > 1e5:
+    own = 1e5 if problem.levels is None else max(1e5, problem.levels.smallest)
+    if low > own:
         caps.append(Cap("min_parameters", low, parameters, "parameters", "at least"))
     if space.infinite_data:
         return caps
@@ -86,7 +89,8 @@ def caps_of(
     if np.isfinite(space.unique_tokens):
         distinct = min(tokens, space.unique_tokens)
         caps.append(Cap("unique_tokens", space.unique_tokens, distinct, "tokens"))
-    if np.isfinite(space.tokens_per_parameter[1]):
+    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
+    if np.isfinite(space.tokens_per_parameter[1]) and not fixed:
         caps.append(
             Cap(
                 "max_tokens_per_parameter",

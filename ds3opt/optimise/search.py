@@ -96,7 +96,7 @@ class Search:
         self.worth = tasks.value
         self.groups = tasks.group
         self.requirement = requirement(self.problem)
-        self.everything = first_actions(self.problem)
+        self.everything = None if self.problem.levels is not None else first_actions(self.problem)
         self.closed = np.full(len(self.budgets), -np.inf)
 
     def run(self) -> list[Incumbent]:
@@ -158,7 +158,6 @@ class Search:
 
     def _roots(self) -> Iterator[Cells]:
         """The first cells, block by block, so that large menus are never all in memory."""
-        everything = self.everything
         irreducible = self.problem.space.law.irreducible
         rows: list[tuple[int, float, float]] = []
         lowest, highest = self.training.loss_ranges(self.training_cap)
@@ -169,32 +168,46 @@ class Search:
             edges = irreducible + np.geomspace(low, high, count + 1)
             edges[0], edges[-1] = span
             rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
-        per_block = max(1, CHUNK // max(len(everything), 1))
-        for begin in range(0, len(rows), per_block):
-            part = rows[begin : begin + per_block]
-            count = len(part)
-            alone = Cells(
-                budget=np.array([r[0] for r in part], dtype=np.intp),
-                loss_low=np.array([r[1] for r in part]),
-                loss_high=np.array([r[2] for r in part]),
-                size_low=np.full(count, np.log(self.problem.space.parameters[0])),
-                size_high=np.full(count, np.log(self.problem.space.parameters[1])),
-                pairs=np.zeros(count),
-                checking=np.zeros(count),
-                price_low=np.zeros(count),
-                price_high=np.full(count, np.inf),
-                free_price=np.zeros(count, bool),
-                given_up=np.zeros(count),
-                upper=np.full(count, np.inf),
-                depth=np.zeros(count, dtype=np.intp),
-                actions=replace(
-                    everything.take(np.tile(np.arange(len(everything)), count)),
-                    cell=np.repeat(np.arange(count), len(everything)),
-                ),
-            )
-            trimmed = self._trimmed(alone)
-            if len(trimmed):
-                yield trimmed
+        part: list[Actions] = []
+        begin = held = 0
+        for place, (_, low, high) in enumerate(rows):
+            menu = self._menu(low, high)
+            if part and held + len(menu) > CHUNK:
+                yield from self._block(rows[begin:place], part)
+                part, begin, held = [], place, 0
+            part.append(menu)
+            held += len(menu)
+        if part:
+            yield from self._block(rows[begin:], part)
+
+    def _menu(self, low: float, high: float) -> Actions:
+        """All actions that may be best for some loss in [low, high]."""
+        if self.everything is not None:
+            return self.everything
+        return first_actions(self.problem, losses=(low, high))
+
+    def _block(self, rows: list[tuple[int, float, float]], menus: list[Actions]) -> Iterator[Cells]:
+        """Root cells (budget, lower and upper loss) with their menus; none if nothing is left."""
+        count = len(rows)
+        alone = Cells(
+            budget=np.array([r[0] for r in rows], dtype=np.intp),
+            loss_low=np.array([r[1] for r in rows]),
+            loss_high=np.array([r[2] for r in rows]),
+            size_low=np.full(count, np.log(self.problem.space.parameters[0])),
+            size_high=np.full(count, np.log(self.problem.space.parameters[1])),
+            pairs=np.zeros(count),
+            checking=np.zeros(count),
+            price_low=np.zeros(count),
+            price_high=np.full(count, np.inf),
+            free_price=np.zeros(count, bool),
+            given_up=np.zeros(count),
+            upper=np.full(count, np.inf),
+            depth=np.zeros(count, dtype=np.intp),
+            actions=_side_by_side(menus),
+        )
+        trimmed = self._trimmed(alone)
+        if len(trimmed):
+            yield trimmed
 
     def _trimmed(self, cells: Cells) -> Cells:
         """Drop what no plan reaches, and narrow sizes to those that reach the cell's upper loss."""
@@ -206,10 +219,17 @@ class Search:
         )
         kept = cells if keep.size == len(cells) else cells.take(keep)
         size_low = np.maximum(kept.size_low, low[keep])
+        # a larger model is better than the cell's loss, so its plans are in another cell
+        high = np.minimum(high[keep], np.log(self.training.largest_size(kept.loss_low)))
+        size_high = np.maximum(np.minimum(kept.size_high, high), size_low)
+        best, worst = self.training.loss_span(np.exp(size_low), np.exp(size_high))
+        loss_low = np.maximum(kept.loss_low, best)
         return replace(
             kept,
+            loss_low=loss_low,
+            loss_high=np.maximum(np.minimum(kept.loss_high, worst), loss_low),
             size_low=size_low,
-            size_high=np.maximum(np.minimum(kept.size_high, high[keep]), size_low),
+            size_high=size_high,
         )
 
     def _room(self, budget: IntArray, size: FloatArray, loss: FloatArray) -> FloatArray:
@@ -226,7 +246,7 @@ class Search:
     def _examine(self, cells: Cells) -> Examined:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
-        size = self._likely_size(cells)
+        size = self._likely_size(cells, cells.loss_low)
         loss = cells.loss_low[actions.cell]
         values = evaluate(self.problem, actions, loss, slack=True)
         worth = self.worth[actions.task]
@@ -245,7 +265,10 @@ class Search:
             count,
             self._required(actions),
         )
-        at_high = self._room(cells.budget, size, cells.loss_high) / (2.0 * size)
+        # with a skill graph the sizes that suit the two losses are far apart
+        graph = self.problem.levels is not None
+        size_high = self._likely_size(cells, cells.loss_high) if graph else size
+        at_high = self._room(cells.budget, size_high, cells.loss_high) / (2.0 * size_high)
         at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
         bought, tried = spend(found, at_high), spend(found, at_low)
         wanted, extra = self._prices(found, bought.price, at_high)
@@ -304,14 +327,14 @@ class Search:
             return np.full(depth.shape, _PRICE_REACH)
         return np.asarray(np.maximum(_PRICE_REACH * 0.8**depth, 1.25))
 
-    def _likely_size(self, cells: Cells) -> FloatArray:
-        """The size in each cell that leaves most tokens at its lower loss, net of the rest."""
+    def _likely_size(self, cells: Cells, loss: FloatArray) -> FloatArray:
+        """The size in each cell that leaves most tokens at a loss, net of the rest."""
         low, high = cells.size_low, cells.size_high
         rows = np.arange(len(cells))
         reachable = np.zeros(len(cells), bool)
         for _ in range(_SIZE_ROUNDS):
             u = low[:, None] + (high - low)[:, None] * _SIZE_GRID
-            net = self._net_tokens(cells, u, cells.loss_low)
+            net = self._net_tokens(cells, u, loss)
             reachable = np.any(net > -np.inf, axis=1)
             if not np.all(reachable):
                 at_high = self._net_tokens(cells, u, cells.loss_high)
@@ -385,10 +408,13 @@ class Search:
             return phi
         starts = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0]))
         weight, of_cell = self.weight[actions.task[starts]], actions.cell[starts]
-        best_gain = gain + self.worth[actions.task] * values.slack
+        worth = self.worth[actions.task]
+        best_gain = gain + worth * values.slack
         if extra.size:
             group = self.groups[actions.task]
+            worth = worth + extra[actions.cell, group]
             best_gain = best_gain + extra[actions.cell, group] * (values.success + values.slack)
+        nearest = (actions.below / actions.steps) ** 2
         of_action = price[actions.cell]
         size = np.exp(nodes)
         attention = self.problem.space.attention(size)
@@ -396,7 +422,12 @@ class Search:
             cost = values.effective_tokens(
                 size[actions.cell, node], attention[actions.cell, node], least=True
             )
-            best = np.maximum.reduceat(best_gain - of_action * cost, starts)
+            net = best_gain - of_action * cost
+            if values.top is not None:
+                # what lies between an action and its neighbours succeeds no more often than the
+                # upper one and costs no less than the lower, whose cost is at least that share
+                net = np.minimum(net, worth * values.top - of_action * nearest * cost)
+            best = np.maximum.reduceat(net, starts)
             phi[:, node] = np.bincount(of_cell, weight * np.maximum(best, 0.0), minlength=count)
         if extra.size and self.requirement is not None:
             phi -= (extra @ self.requirement.least)[:, None]
@@ -427,11 +458,14 @@ class Search:
         wide = size_high - size_low > 1e-9
         by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
         # where nothing is feasible yet, the wider side, in relative terms
-        reducible = cells.loss_low - self.problem.space.law.irreducible
+        graph = self.problem.levels is not None
+        reducible = 1.0 if graph else cells.loss_low - self.problem.space.law.irreducible
         loss_width = (cells.loss_high - cells.loss_low) / np.maximum(reducible, 1e-12)
         by_size |= wide & ~known & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
         by_size |= wide & thin
+        # where the size follows from the loss, halving the loss halves the sizes too
+        by_size &= not self.training.size_follows_loss
         return replace(cells, size_low=size_low, size_high=size_high, upper=upper), by_size
 
     def _surviving(
@@ -513,15 +547,27 @@ class Search:
 
     def _renewed(self, cells: Cells) -> Cells:
         """Cells whose price has left its range start again from all actions."""
-        count, size = len(cells), len(self.everything)
+        count = len(cells)
         return replace(
             cells,
             price_low=np.zeros(count),
             price_high=np.full(count, np.inf),
             free_price=np.ones(count, bool),
             given_up=np.zeros(count),
-            actions=replace(
-                self.everything.take(np.tile(np.arange(size), count)),
-                cell=np.repeat(np.arange(count), size),
+            actions=_side_by_side(
+                [
+                    self._menu(float(low), float(high))
+                    for low, high in zip(cells.loss_low, cells.loss_high, strict=True)
+                ]
             ),
         )
+
+
+def _side_by_side(menus: list[Actions]) -> Actions:
+    """Menus as the actions of one cell each."""
+    return Actions.joined(
+        [
+            replace(menu, cell=np.full(len(menu), index, dtype=np.intp))
+            for index, menu in enumerate(menus)
+        ]
+    )

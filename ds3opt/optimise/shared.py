@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.compute import attention_token_pairs
 from ds3opt.laws.search import chain_of_thought_success, expected_steps, success_by_skills
+from ds3opt.optimise.levels import table, worthwhile
 from ds3opt.optimise.menu import checking_flop
 from ds3opt.optimise.training import Training
 from ds3opt.policies import Policy
@@ -28,6 +29,7 @@ ROOT_INTERVALS = 24
 MAX_WAVES = 60
 MAX_NODES = 100_000
 """Token budgets to examine before giving up on the gap."""
+_MANY_SKILLS = 1e10
 _ROUNDS = 6
 """Fixed-point rounds for the loss where the tokens used depend on it."""
 _ATTEMPTS = 10
@@ -77,7 +79,8 @@ class _Ladder:
         """The ladder of a mix; None where tasks are too scattered, or tire, to gain from it."""
         tasks = problem.tasks
         assert tasks is not None
-        if np.any(tasks.fatigue > 0.0) or np.any(tasks.skills < 1.0):
+        tires = np.any(tasks.fatigue > 0.0)
+        if tires or np.any(tasks.skills < 1.0) or problem.levels is not None:
             return None
         kinds = np.stack(
             [tasks.difficulty, tasks.directionality, tasks.tokens_per_step, tasks.max_steps]
@@ -114,7 +117,7 @@ class SharedSearch:
 
     def steps(self, policy: Policy, budget: FloatArray) -> FloatArray:
         """Steps of one trace of every task at token budgets, (node, task)."""
-        width = policy.samples * policy.branches * self.tasks.tokens_per_step
+        width = policy.width * self.tasks.tokens_per_step
         steps = budget[:, None] / width
         if not self.problem.continuous_steps:
             # a budget of exactly n steps must give n, whatever division rounds to
@@ -134,6 +137,8 @@ class SharedSearch:
 
     def success(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> FloatArray:
         """Success of every task, (node, task); 0 where the loss is infinite."""
+        if self.problem.levels is not None:
+            return self.at_best_levels(policy, loss, budget)[0]
         known = np.isfinite(loss)
         advance, fatigue = self._trace(policy, np.where(known, loss, 1e3))
         steps = self.steps(policy, budget)
@@ -149,7 +154,48 @@ class SharedSearch:
                     clamped=self.problem.clamped_steps,
                 )
             )
-        return np.where(known[:, None], policy.answer_success(trace, self.tasks.traits), 0.0)
+        answer = policy.answer_success(trace, self.tasks.traits)
+        measured = self.tasks.measured[:, self.problem.policies.index(policy)]
+        # a measured trace is one step, whatever the loss
+        answer = np.where(np.isnan(measured), answer, np.where(steps >= 1.0, measured, 0.0))
+        return np.where(known[:, None], answer, 0.0)
+
+    def at_best_levels(
+        self, policy: Policy, loss: FloatArray, budget: FloatArray
+    ) -> tuple[FloatArray, IntArray]:
+        """Success of every task at the level where it succeeds most, DS3 (51), and that level.
+
+        Both (node, task); of equal levels the lowest, and 0 where nothing is solved.
+        """
+        tasks, levels = self.tasks, self.problem.levels
+        assert levels is not None
+        success = np.zeros((loss.size, len(tasks)))
+        chosen = np.zeros(success.shape, dtype=np.intp)
+        known = np.flatnonzero(np.isfinite(loss))
+        if known.size == 0:
+            return success, chosen
+        least, most = float(np.min(loss[known])), float(np.max(loss[known]))
+        column = np.flatnonzero(np.any(worthwhile(self.problem, least, most), axis=0))
+        if column.size == 0:
+            return success, chosen
+        step, solvable = (part[:, column] for part in table(self.problem, loss[known]))
+        advance, fatigue = policy.level(
+            step, np.broadcast_to(tasks.fatigue, step.shape), tasks.traits
+        )
+        # more skills than any number of steps are as good as infinitely many
+        skills = np.minimum(levels.skills[:, column].T, _MANY_SKILLS)
+        trace = chain_of_thought_success(
+            advance,
+            skills,
+            self.steps(policy, budget[known])[:, None, :],
+            fatigue=fatigue if np.any(fatigue) else 0.0,
+            clamped=self.problem.clamped_steps,
+        )
+        solved = solvable * policy.answer_success(np.asarray(trace), tasks.traits)
+        best = np.argmax(solved, axis=1)
+        success[known] = np.take_along_axis(solved, best[:, None, :], axis=1)[:, 0, :]
+        chosen[known] = np.where(success[known] > 0.0, levels.reasoning[column[best]], 0)
+        return success, chosen
 
     def use(self, policy: Policy, loss: FloatArray, budget: FloatArray) -> Use:
         """Mean use of a task, (node,); infinite loss means the whole budget."""
@@ -172,7 +218,7 @@ class SharedSearch:
         """Output, tokens through the model, attention pairs and checking FLOP, (node, task)."""
         tasks, problem = self.tasks, self.problem
         steps = self.steps(policy, budget)
-        width = policy.samples * policy.branches * tasks.tokens_per_step
+        width = policy.width * tasks.tokens_per_step
         used = steps
         if not problem.charge_budget:
             known = np.isfinite(loss)
@@ -303,20 +349,22 @@ class SharedSearch:
         return best
 
     def _policies(self) -> list[Policy]:
-        return [
+        found = [
             policy
             for index, policy in enumerate(self.problem.policies)
             if bool(np.all(self.tasks.allowed[:, index]))
             and self._smallest_budget(policy) <= self.problem.token_budget[1]
         ]
+        # with a skill graph every policy is there once for each level
+        return list(dict.fromkeys(found))
 
     def _smallest_budget(self, policy: Policy) -> float:
         """Tokens of one step of every trace and branch, of the task with the shortest steps."""
-        return float(policy.samples * policy.branches * np.min(self.tasks.tokens_per_step))
+        return float(policy.width * np.min(self.tasks.tokens_per_step))
 
     def _range(self, policy: Policy) -> tuple[float, float]:
         tasks, problem = self.tasks, self.problem
-        width = policy.samples * policy.branches * tasks.tokens_per_step
+        width = policy.width * tasks.tokens_per_step
         low, high = problem.token_budget
         low = max(low, self._smallest_budget(policy))
         longest = float(np.max(width * tasks.max_steps))
@@ -395,7 +443,8 @@ class _Nodes:
 
     def _solved(self, loss: FloatArray, budget: FloatArray) -> FloatArray:
         search = self.search
-        rows = max(1, CHUNK // len(search.tasks))
+        levels = search.problem.levels
+        rows = max(1, CHUNK // (len(search.tasks) * (1 if levels is None else levels.count)))
         parts = [
             search.success(self.policy, loss[i : i + rows], budget[i : i + rows]) @ search.weight
             for i in range(0, loss.size, rows)

@@ -24,11 +24,14 @@ def shared_rows(
     success = search.success(policy, loss, budget)[0]
     output, flop = search.use_of_tasks(policy, loss, budget, plan.parameters)
     steps = search.steps(policy, budget)[0]
+    reasoning = None
+    if problem.levels is not None:
+        reasoning = search.at_best_levels(policy, loss, budget)[1][0]
     rows = tuple(
         TaskAllocation(
             name=tasks.group_names[tasks.group[task]],
-            difficulty=float(tasks.difficulty[task]),
-            skills=int(tasks.skills[task]),
+            difficulty=tasks.point(task)[0],
+            skills=tasks.point(task)[1],
             share=float(tasks.weight[task]),
             fraction=1.0,
             policy=policy,
@@ -39,6 +42,8 @@ def shared_rows(
             value=float(tasks.value[task]),
             inference_flop=problem.tasks_served * float(tasks.weight[task] * flop[task]),
             token_budget_range=dict(plan.within_gap).get("token_budget"),
+            level=None if reasoning is None else int(tasks.level[task]),
+            reasoning_level=int(reasoning[task]) or None if reasoning is not None else None,
         )
         for task in range(len(tasks))
     )

@@ -64,8 +64,9 @@ class TaskAllocation:
 
     name: str
     """The class in the scenario."""
-    difficulty: float
-    skills: int
+    difficulty: float | None
+    """None where the class was measured, as are its skills."""
+    skills: int | None
     share: float
     """Share of all tasks, this part only."""
     fraction: float
@@ -95,6 +96,10 @@ class TaskAllocation:
     """Part of the day in which it is served, where there are several."""
     placement: Placement | None = None
     """What it is served on; None without hardware."""
+    level: int | None = None
+    """Of the task, on a skill graph; its difficulty is 0 then."""
+    reasoning_level: int | None = None
+    """Level at which it is reasoned; None without a skill graph, or where nothing can be done."""
 
     @property
     def attempted(self) -> bool:
@@ -108,6 +113,30 @@ class TaskAllocation:
         if how is None:
             return "not attempted"
         return how if self.model is None else f"{self.model}: {how}"
+
+
+@dataclass(frozen=True)
+class LearnedGraph:
+    """What a model of a skill graph has learned."""
+
+    concepts: float
+    """That the model has room for."""
+    concept_probability: float
+    """Chance that one of them is learned."""
+    learned_level: int
+    """Highest level at which half of the skills or more compose; 0 if there is none."""
+    levels: int
+    learning_threshold: float
+    """Training tokens per parameter from which concepts are learned."""
+    required_links: float
+    """Learned concepts that a skill needs."""
+    skills: str
+    """exact or chernoff."""
+
+    @property
+    def concepts_learned(self) -> float:
+        """On average."""
+        return self.concepts * self.concept_probability
 
 
 @dataclass(frozen=True)
@@ -311,6 +340,8 @@ class Solution:
     infeasibility: Infeasibility | None = None
     loss_law: str = ""
     loss_law_source: str = ""
+    learned: LearnedGraph | None = None
+    """What the model has learned of a skill graph; None with a loss law."""
 
     @property
     def total_flop(self) -> float | None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ds3opt.errors import UsageError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
-from ds3opt.optimise.baseline import best_on_rule
+from ds3opt.optimise.baseline import best_on_rule, on_rule
 from ds3opt.optimise.infeasible import explain, unreachable
+from ds3opt.optimise.learned import learned_graph
 from ds3opt.optimise.least_resource import least_budget
 from ds3opt.optimise.local import Neighbourhood, Point, room_for
 from ds3opt.optimise.notes import notes_for
@@ -111,6 +112,7 @@ def evaluate(
             scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
         )
     problem = compile_problem(scenario)
+    _as_measured(problem, parameters, training_tokens)
     given = training_tokens if training_tokens is not None else math.inf
     space = replace(
         problem.space,
@@ -118,6 +120,10 @@ def evaluate(
         training_tokens=(given, given),
         tokens_per_parameter=(0.0, math.inf),
     )
+    if problem.levels is not None:
+        law = problem.levels.law.for_model(parameters, given)
+        space = replace(space, law=law)
+        problem = replace(problem, levels=replace(problem.levels, law=law))
     problem = replace(problem, space=space)
     training = Training(space)
     n, d = np.array([parameters]), np.array([given])
@@ -149,6 +155,21 @@ def evaluate(
     found = Found(mix.value, mix.value, parameters, loss, neighbourhood=near, mix=mix)
     solution = _answer(problem, problem.budgets, found, details=False)
     return replace(solution, status=Status.EVALUATED, certificate=None)
+
+
+def _as_measured(problem: Problem, parameters: float, training_tokens: float | None) -> None:
+    """Refuse another model than the one that classes were measured on."""
+    space = problem.space
+    if not problem.measured:
+        return
+    size = space.parameters[0]
+    if abs(parameters / size - 1.0) > 1e-9:
+        raise UsageError(
+            f"a class was measured on a model of {size:.4g} parameters, which says nothing of one "
+            f"of {parameters:.4g}"
+        )
+    if training_tokens is not None and space.infinite_data:
+        raise UsageError("a class was measured on a model whose training the scenario leaves out")
 
 
 def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> Solution:
@@ -296,6 +317,7 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         rows = task_rows(
             problem, found.mix, found.loss, found.parameters, problem.gap, detailed=details
         )
+    untrained = problem.all_measured and problem.space.infinite_data
     inference = sum(row.inference_flop for row in rows)
     classes = class_outcomes(problem, rows)
     caps = caps_of(problem, budgets, found.parameters, tokens, flop, inference)
@@ -305,8 +327,9 @@ def _answer(problem: Problem, budgets: Budgets, found: Found, *, details: bool) 
         _empty(problem),
         status=Status.OPTIMAL,
         parameters=found.parameters,
-        training_tokens=tokens,
-        loss=loss,
+        training_tokens=None if untrained else tokens,
+        loss=None if problem.all_measured or problem.levels is not None else loss,
+        learned=learned_graph(problem, found.parameters, tokens),
         accuracy=min(1.0, sum(row.share * row.accuracy for row in rows)),
         value=sum(row.share * row.accuracy * row.value for row in rows),
         training_flop=flop,
@@ -355,18 +378,16 @@ def _nothing(problem: Problem, budgets: Budgets) -> Solution:
 # -- baselines and frontier -----------------------------------------------------------------
 
 
-def _restricted(problem: Problem, name: str) -> Problem:
-    if name == "training_optimal_ratio":
-        space = replace(problem.space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
-    else:
-        space = replace(problem.space, tokens_per_parameter=(20.0, 20.0))
-    return replace(problem, space=space)
-
-
 def _baselines(problem: Problem) -> tuple[Baseline, ...]:
-    if problem.space.infinite_data:
+    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
+    # with the ratio fixed there is nothing that a rule for it would take away
+    if problem.space.infinite_data or fixed:
         return ()
-    return tuple(_baseline(_restricted(problem, name), name, words) for name, words in BASELINES)
+    law = "loss law" if problem.levels is None else "skill graph"
+    return tuple(
+        _baseline(on_rule(problem, name), name, words.replace("loss law", law))
+        for name, words in BASELINES
+    )
 
 
 def _baseline(problem: Problem, name: str, words: str) -> Baseline:
@@ -393,7 +414,7 @@ def _loss_baselines(problem: Problem) -> tuple[Baseline, ...]:
     for name, words in BASELINES:
         if problem.space.infinite_data:
             continue
-        there = _restricted(problem, name)
+        there = on_rule(problem, name)
         plan = best_model(there, there.budgets, there.resource_gap)
         if plan is None:
             result.append(Baseline(name, words, None, None, None))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.compute import training_flop
+from ds3opt.laws.skill_training import SkillGraphTraining
 from ds3opt.problem import TrainingSpace
 
 FloatArray = NDArray[np.float64]
@@ -217,6 +218,26 @@ class Training:
         possible = reached(highest[:, None])[:, 0]
         lowest = _boundary(reached, highest, np.full(cap.shape, self.space.law.irreducible))
         return np.where(possible, lowest, np.nan), np.where(possible, highest, np.nan)
+
+    def largest_size(self, loss: FloatArray) -> FloatArray:
+        """Largest allowed model that can be as bad as a loss, a little more for rounding."""
+        most = np.asarray(self.space.law.largest_parameters(loss)) * (1.0 + 1e-9)
+        return np.minimum(most, self.space.parameters[1])
+
+    def loss_span(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses between which all models of these sizes are, a little wider for rounding."""
+        law = self.space.law
+        if not isinstance(law, SkillGraphTraining):
+            return np.full(low.shape, law.irreducible), np.full(high.shape, np.inf)
+        best = law.least_loss(high)
+        worst = law.loss(low, self.space.tokens_per_parameter[0] * low)
+        return best * (1.0 - 1e-12), np.asarray(worst * (1.0 + 1e-12))
+
+    @property
+    def size_follows_loss(self) -> bool:
+        """Whether each loss is that of one model size: a skill graph with a fixed ratio."""
+        law = self.space.law
+        return isinstance(law, SkillGraphTraining) and law.tokens_per_parameter is not None
 
     def worst_loss(self) -> float:
         """The highest loss of any allowed model: the smallest, with the fewest tokens."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class ChainOfThought(Policy):
         """Slope 1, no curvature."""
         return np.ones_like(low), np.zeros_like(low)
 
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, Any]:
         """No integers."""
         return {}
 

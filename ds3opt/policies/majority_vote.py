@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ds3opt.laws.voting import majority_vote_success, majority_vote_weights
+from ds3opt.laws.populations import Population
+from ds3opt.laws.voting import weighted_vote_success, weighted_vote_weights
 from ds3opt.policies.base import FloatArray, Policy, TaskTraits, VerifierKind
 
 _CELLS = 64
@@ -20,37 +21,31 @@ class MajorityVote(Policy):
 
     name: ClassVar[str] = "majority_vote"
     needs: ClassVar[VerifierKind] = VerifierKind.NONE
-    needs_wrong_answers: ClassVar[bool] = True
+
+    @property
+    def needs_wrong_answers(self) -> bool:
+        """A vote depends on what else is voted for."""
+        return True
 
     def answer_success(self, trace_success: FloatArray, traits: TaskTraits) -> FloatArray:
         """The right answer has the most votes, ties drawn at random."""
-        result = np.zeros_like(trace_success)
-        for index in np.unique(traits.spectrum):
-            if index < 0:
-                continue
-            here = np.broadcast_to(traits.spectrum == index, trace_success.shape)
-            result[here] = majority_vote_success(
-                trace_success[here], self.samples, traits.wrong_answer_shares[index]
-            )
-        return result
+        return vote_success(trace_success, self.samples, traits)
 
     def answer_slope(
         self, low: FloatArray, high: FloatArray, traits: TaskTraits
     ) -> tuple[FloatArray, FloatArray]:
         """Bounds from the Bernstein form of the vote, tabulated on cells of trace success."""
-        slope, curvature = np.zeros_like(low), np.zeros_like(low)
-        first = np.clip((low * _CELLS).astype(np.intp), 0, _CELLS - 1)
-        last = np.clip((high * _CELLS).astype(np.intp), 0, _CELLS - 1)
-        for index in np.unique(traits.spectrum):
-            if index < 0:
-                continue
-            here = np.broadcast_to(traits.spectrum == index, low.shape)
-            slopes, curvatures = _derivative_bounds(self.samples, traits.wrong_answer_shares[index])
-            slope[here] = slopes[first[here], last[here]]
-            curvature[here] = curvatures[first[here], last[here]]
-        return slope, curvature
+        return vote_slope(low, high, self.samples, traits)
 
-    def options(self) -> dict[str, int]:
+    def covers(self, traits: TaskTraits) -> bool:
+        """Only a vote of one."""
+        return self.samples == 1
+
+    def plateau(self, population: Population, traits: TaskTraits) -> float | None:
+        """Problems whose right answer comes more often than the most frequent wrong one."""
+        return vote_plateau_over(population, traits)
+
+    def options(self) -> dict[str, Any]:
         """Traces that vote."""
         return {"samples": self.samples}
 
@@ -59,15 +54,60 @@ class MajorityVote(Policy):
         return f"majority vote of {self.samples}"
 
 
+def vote_success(
+    trace_success: FloatArray, votes: int, traits: TaskTraits, weight_ratio: float = 1.0
+) -> FloatArray:
+    """Chance that the right answer wins, by the error spectrum of each task."""
+    result = np.zeros_like(trace_success)
+    for index in np.unique(traits.spectrum):
+        if index < 0:
+            continue
+        here = np.broadcast_to(traits.spectrum == index, trace_success.shape)
+        result[here] = weighted_vote_success(
+            trace_success[here], votes, traits.wrong_answer_shares[index], weight_ratio
+        )
+    return result
+
+
+def vote_slope(
+    low: FloatArray, high: FloatArray, votes: int, traits: TaskTraits, weight_ratio: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds on the first, and minus the second, derivative of `vote_success` on [low, high]."""
+    slope, curvature = np.zeros_like(low), np.zeros_like(low)
+    first = np.clip((low * _CELLS).astype(np.intp), 0, _CELLS - 1)
+    last = np.clip((high * _CELLS).astype(np.intp), 0, _CELLS - 1)
+    for index in np.unique(traits.spectrum):
+        if index < 0:
+            continue
+        here = np.broadcast_to(traits.spectrum == index, low.shape)
+        shares = traits.wrong_answer_shares[index]
+        slopes, curvatures = _derivative_bounds(votes, shares, weight_ratio)
+        slope[here] = slopes[first[here], last[here]]
+        curvature[here] = curvatures[first[here], last[here]]
+    return slope, curvature
+
+
+def vote_plateau_over(
+    population: Population, traits: TaskTraits, weight_ratio: float = 1.0
+) -> float | None:
+    """Share of problems that ever more votes solve, for the traits of one task."""
+    index = int(traits.spectrum[0])
+    if index < 0:
+        return None
+    return population.vote_plateau(traits.wrong_answer_shares[index], weight_ratio)
+
+
 @lru_cache(maxsize=256)
-def _derivative_bounds(samples: int, shares: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+def _derivative_bounds(
+    samples: int, shares: tuple[float, ...], weight_ratio: float
+) -> tuple[FloatArray, FloatArray]:
     """Largest slope and largest minus second derivative between cells i and j, (cell, cell).
 
     With ``V(x) = sum_y Bin(y; k, x) W[y]`` the derivatives are binomial sums of differences of W.
     On a cell every binomial probability is at most its value at the point of the cell nearest
     its own peak, which bounds the sums; a running maximum then covers ranges of cells.
     """
-    weights = majority_vote_weights(samples, shares)
+    weights = weighted_vote_weights(samples, shares, weight_ratio)
     first = np.diff(weights)
     second = np.maximum(-np.diff(weights, 2), 0.0)
     slope = samples * _largest_on_cells(first)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ds3opt.laws.voting import verified_choice_success
-from ds3opt.policies.base import FloatArray, Policy, TaskTraits, VerifierKind
+from ds3opt.policies.base import (
+    FloatArray,
+    Policy,
+    TaskTraits,
+    VerifierKind,
+    chosen_success,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class TreeOfThought(Policy):
         """Every candidate step is judged."""
         return True
 
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, Any]:
         """Candidate steps a level."""
         return {"branches": self.branches}
 
@@ -59,9 +64,7 @@ def verified_level(
     """
     if branches == 1:
         return step_success, fatigue
-    advance = verified_choice_success(
-        step_success, branches, traits.true_positive_rate, traits.false_positive_rate
-    )
+    advance = chosen_success(step_success, branches, traits)
     all_wrong = np.exp(branches * np.log1p(-np.minimum(step_success, 1.0 - 1e-16)))
     failure = 1.0 - advance
     misjudged = np.maximum(failure - all_wrong, 0.0)

@@ -38,6 +38,8 @@ class _Line:
     accuracy: Value
     inference_flop: float
     alternatives: str | None = None
+    reasoning: Value = None
+    """Levels of a skill graph that it is reasoned at."""
 
 
 def classes(solution: Solution, *, every_row: bool = False) -> Table:
@@ -58,7 +60,18 @@ def classes(solution: Solution, *, every_row: bool = False) -> Table:
             lines.append(_summary(rows, outcome.get(name)))
     total = math.fsum(row.inference_flop for row in solution.tasks)
     points = len({(line.name, *_point(line)) for line in lines}) > len(by_class)
-    return _table(lines, total, points=points or every_row, details=every_row)
+    graph = solution.learned is not None
+    return _table(lines, total, points=points or every_row or graph, details=every_row, graph=graph)
+
+
+def _hard(row: TaskAllocation) -> float | None:
+    """Difficulty of a task, or its level on a skill graph."""
+    return row.difficulty if row.level is None else row.level
+
+
+def _reasoning(rows: Sequence[TaskAllocation]) -> Value:
+    found = [row.reasoning_level for row in rows if row.reasoning_level is not None]
+    return Interval(min(found), max(found), "whole") if found else None
 
 
 def _point(line: _Line) -> tuple[str, str]:
@@ -67,9 +80,9 @@ def _point(line: _Line) -> tuple[str, str]:
 
 def _merged(rows: Sequence[TaskAllocation]) -> list[list[TaskAllocation]]:
     """Rows of one class, those together that differ in their token budget or period only."""
-    groups: dict[tuple[float, int, str], list[TaskAllocation]] = {}
+    groups: dict[tuple[float | None, int | None, str], list[TaskAllocation]] = {}
     for row in rows:
-        groups.setdefault((row.difficulty, row.skills, policy_words(row)), []).append(row)
+        groups.setdefault((_hard(row), row.skills, policy_words(row)), []).append(row)
     return list(groups.values())
 
 
@@ -78,7 +91,7 @@ def _fraction(group: Sequence[TaskAllocation], rows: Sequence[TaskAllocation]) -
     first = group[0]
     if all(row.period is None for row in rows):
         return math.fsum(row.fraction for row in group)
-    task = [r for r in rows if (r.difficulty, r.skills) == (first.difficulty, first.skills)]
+    task = [r for r in rows if (_hard(r), r.skills) == (_hard(first), first.skills)]
     whole = math.fsum(row.share for row in task)
     return math.fsum(row.share for row in group) / whole if whole else 1.0
 
@@ -91,7 +104,7 @@ def _of_one_policy(rows: Sequence[TaskAllocation], fraction: float) -> _Line:
     return _Line(
         first.name,
         math.fsum(row.share for row in rows),
-        first.difficulty,
+        _hard(first),
         first.skills,
         _with_part(first, fraction, "part"),
         Interval(min(budgets), max(budgets), "tokens") if attempted else None,
@@ -99,6 +112,7 @@ def _of_one_policy(rows: Sequence[TaskAllocation], fraction: float) -> _Line:
         _mean(rows, lambda row: row.expected_tokens) if attempted else None,
         _mean(rows, lambda row: row.accuracy),
         math.fsum(row.inference_flop for row in rows),
+        reasoning=_reasoning(rows),
     )
 
 
@@ -107,7 +121,7 @@ def _line(row: TaskAllocation) -> _Line:
     return _Line(
         row.name,
         row.share,
-        row.difficulty,
+        _hard(row),
         row.skills,
         _with_part(row, row.fraction, "percent"),
         row.token_budget if row.attempted else None,
@@ -116,6 +130,7 @@ def _line(row: TaskAllocation) -> _Line:
         row.accuracy,
         row.inference_flop,
         "; ".join(row.alternatives) or None,
+        _reasoning([row]),
     )
 
 
@@ -128,19 +143,20 @@ def _with_part(row: TaskAllocation, fraction: float, dimension: str) -> Value:
 def _summary(rows: Sequence[TaskAllocation], outcome: ClassOutcome | None) -> _Line:
     share = sum(row.share for row in rows)
     budgets = [row.token_budget for row in rows if row.attempted]
-    skills = [float(row.skills) for row in rows]
-    difficulties = [row.difficulty for row in rows]
+    skills = [float(row.skills) for row in rows if row.skills is not None]
+    difficulties = [hard for hard in map(_hard, rows) if hard is not None]
     return _Line(
         rows[0].name,
         share,
-        Interval(min(difficulties), max(difficulties), "number"),
-        Interval(min(skills), max(skills), "whole"),
+        Interval(min(difficulties), max(difficulties), "number") if difficulties else None,
+        Interval(min(skills), max(skills), "whole") if skills else None,
         _policies(rows, share),
         Interval(min(budgets), max(budgets), "tokens") if budgets else None,
         None,
         outcome.expected_tokens if outcome else _mean(rows, lambda row: row.expected_tokens),
         outcome.accuracy if outcome else _mean(rows, lambda row: row.accuracy),
         sum(row.inference_flop for row in rows),
+        reasoning=_reasoning(rows),
     )
 
 
@@ -169,17 +185,23 @@ def _policies(rows: Sequence[TaskAllocation], share: float) -> str:
     return text
 
 
-def _table(lines: Sequence[_Line], total: float, *, points: bool, details: bool) -> Table:
+def _table(
+    lines: Sequence[_Line], total: float, *, points: bool, details: bool, graph: bool
+) -> Table:
     columns: list[tuple[Column, Callable[[_Line], Value]]] = [
         (Column("name", "class"), lambda line: line.name),
         (Column("share", "share", "share"), lambda line: line.share),
     ]
+    hard = Column("difficulty", "difficulty", "number")
+    if graph:
+        hard = Column("level", "level", "whole")
     if points:
         columns += [
-            (Column("difficulty", "difficulty", "number"), lambda line: line.difficulty),
+            (hard, lambda line: line.difficulty),
             (Column("skills", "skills", "whole"), lambda line: line.skills),
         ]
     columns += [
+        (Column("reasoning_level", "reasons at", "whole"), lambda line: line.reasoning),
         (Column("policy", "policy"), lambda line: line.policy),
         (Column("token_budget", "token budget", "tokens"), lambda line: line.token_budget),
         (

@@ -116,6 +116,28 @@ def _horizon(solution: Solution) -> Value:
     return Phrase("over {}", (Measure(solution.horizon_seconds, "time"),))
 
 
+def learned(solution: Solution) -> Table:
+    """What the model has learned of a skill graph; empty with a loss law."""
+    graph = solution.learned
+    if graph is None:
+        return Table("Skill graph", _ANSWER, ())
+    room = Phrase("of the {} it has room for", (Measure(graph.concepts, "count"),))
+    links = Phrase("{} learned concepts a skill", (Measure(graph.required_links, "number"),))
+    threshold = Phrase("tokens per parameter, {} here", (Measure(_ratio(solution), "number"),))
+    rows: tuple[tuple[Value, Value, Value], ...] = (
+        ("concepts learned", Measure(graph.concepts_learned, "count"), room),
+        ("chance to learn a concept", Measure(graph.concept_probability, "percent"), None),
+        ("learning threshold", Measure(graph.learning_threshold, "number"), threshold),
+        ("highest level learned", Measure(graph.learned_level, "whole"), f"of {graph.levels}"),
+        ("skills", graph.skills, links),
+    )
+    return Table("Skill graph", _ANSWER, rows, header=False)
+
+
+def _ratio(solution: Solution) -> float:
+    return solution.tokens_per_parameter or 0.0
+
+
 def baselines(solution: Solution) -> Table:
     """What simple rules for training reach under the same limits."""
     best = achieved(solution)

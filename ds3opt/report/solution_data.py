@@ -38,6 +38,7 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
         "target": None if target is None else {target[0]: target[1]},
         "certificate": _certificate(solution),
         "allocation": _allocation(solution),
+        **_learned(solution),
         "outcome": _outcome(solution),
         "resources": [
             {
@@ -96,6 +97,14 @@ def solution_data(solution: Solution, *, version: str, sha256: str) -> Data:
     }
 
 
+def _learned(solution: Solution) -> Data:
+    """What the model has learned of a skill graph; no key with a loss law."""
+    learned = solution.learned
+    if learned is None:
+        return {}
+    return {"skill_graph": {**asdict(learned), "concepts_learned": learned.concepts_learned}}
+
+
 def _certificate(solution: Solution) -> Data | None:
     certificate = solution.certificate
     if certificate is None:
@@ -140,7 +149,8 @@ def _task(row: TaskAllocation) -> Data:
     return {
         "name": row.name,
         "share": row.share,
-        "difficulty": row.difficulty,
+        "difficulty": row.difficulty if row.level is None else None,
+        **({} if row.level is None else _levels(row)),
         "skills": row.skills,
         "accuracy": row.accuracy,
         "token_budget": row.token_budget if row.attempted else 0.0,
@@ -156,6 +166,10 @@ def _task(row: TaskAllocation) -> Data:
         "period": row.period,
         "placement": None if row.placement is None else asdict(row.placement),
     }
+
+
+def _levels(row: TaskAllocation) -> Data:
+    return {"level": row.level, "reasoning_level": row.reasoning_level}
 
 
 def _outcome(solution: Solution) -> Data:

@@ -24,6 +24,7 @@ def solution_document(
         if rows.is_infeasible(solution)
         else (
             rows.answer(solution),
+            rows.learned(solution),
             classes(solution, every_row=every_row),
             serving(solution, every_row=every_row),
             periods(solution),
@@ -62,8 +63,12 @@ def _records(solution: Solution) -> Table:
         solution.tasks,
         (Column("task", ""), lambda row: row.name),
         (Column("task_share", ""), lambda row: row.share),
-        (Column("task_difficulty_nats_per_token", ""), lambda row: row.difficulty),
+        (
+            Column("task_difficulty_nats_per_token", ""),
+            lambda row: row.difficulty if row.level is None else None,
+        ),
         (Column("task_skills", ""), lambda row: row.skills),
+        *(_LEVELS if solution.learned is not None else ()),
         (Column("task_fraction", ""), lambda row: row.fraction),
         (Column("policy", ""), lambda row: None if row.policy is None else row.policy.name),
         (Column("samples", ""), lambda row: None if row.policy is None else row.policy.samples),
@@ -87,6 +92,12 @@ def _records(solution: Solution) -> Table:
         (*(Column(name, "") for name, _ in answer), *tasks.columns),
         tuple((*(value for _, value in answer), *row) for row in tasks.rows or (blank,)),
     )
+
+
+_LEVELS: tuple[tuple[Column, Callable[[TaskAllocation], Value]], ...] = (
+    (Column("task_level", ""), lambda row: row.level),
+    (Column("reasoning_level", ""), lambda row: row.reasoning_level),
+)
 
 
 def _placed(figure: Callable[[Placement], Value]) -> Callable[[TaskAllocation], Value]:

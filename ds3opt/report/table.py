@@ -12,7 +12,7 @@ _BOLD, _DIM, _YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"
 _GAP = "  "
 WIDTH = 120
 """Columns beyond which a sentence goes on in the next line; numbers are never cut or moved."""
-_LEAST = 40
+_LEAST = 48
 """Columns that a sentence gets, however wide the columns before it are."""
 
 

@@ -19,8 +19,8 @@ class Measure:
     """One of `units`, or number, whole, percent (of a fraction, with more digits near 0 and 1),
     share (percent, a digit less), part (of a whole, rough), points (signed), fine points (with
     every digit), change (relative, signed), signed, signed loss, small points, small percent (for
-    gaps), accelerators. Before a unit, "signed " shows the sign always; after it, ", fixed" keeps
-    the trailing zeros and ", short" leaves the unit to the header."""
+    gaps), accelerators, tokens per parameter. Before a unit, "signed " shows the sign always; after
+    it, ", fixed" keeps the trailing zeros and ", short" leaves the unit to the header."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,11 @@ def _accelerators(value: float, precision: int) -> str:
     return f"{number} accelerator{'' if number == '1' else 's'}"
 
 
+def _tokens_per_parameter(value: float, precision: int) -> str:
+    number = format_number(value, precision)
+    return f"{number} token{'' if number == '1' else 's'} per parameter"
+
+
 _SPECIAL: dict[str, Callable[[float, int], str]] = {
     "percent": _percent,
     "share": _share,
@@ -229,6 +234,7 @@ _SPECIAL: dict[str, Callable[[float, int], str]] = {
     "small percent": lambda value, precision: f"{format_number(100 * value, 2)} %",
     "small points": lambda value, precision: f"{format_number(100 * value, 2)} points",
     "accelerators": _accelerators,
+    "tokens per parameter": _tokens_per_parameter,
     "text": format_number,
     "number": format_number,
     "whole": lambda value, precision: f"{value:.0f}",

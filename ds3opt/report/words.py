@@ -57,6 +57,7 @@ _DIMENSIONS = {
 _UNITS = {
     "FLOP": "flop",
     "tokens": "tokens",
+    "tokens/parameter": "tokens per parameter",
     "parameters": "parameters",
     "J": "energy",
     "USD": "money",

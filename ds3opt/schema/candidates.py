@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, StrictBool, StrictInt, model_validator
 
+from ds3opt.laws.populations import BetaProblems, CountedProblems, Population, SingleRate
 from ds3opt.schema.model_shape import ModelShapeSpec, StoredPrecision
 from ds3opt.schema.quantities import (
     ContradictionError,
@@ -106,6 +108,18 @@ class Measured(Section):
                     f"{average:g}",
                 )
         return self
+
+    def over(self) -> Population:
+        """The problems that were measured, as a law sees them."""
+        if self.accuracy is not None:
+            return SingleRate(self.accuracy)
+        if self.success_counts is not None:
+            tried = np.array([one.samples for one in self.success_counts], dtype=np.float64)
+            right = np.array([one.correct for one in self.success_counts], dtype=np.float64)
+            return CountedProblems(tried, right)
+        assert self.population is not None
+        spread = self.population
+        return BetaProblems(spread.alpha, spread.beta, spread.solvable)
 
 
 class Hosted(Section):

@@ -21,7 +21,7 @@ from ds3opt.schema.quantities import (
     PricePerEnergy,
     Seconds,
     Section,
-    Watts,
+    WattsOrZero,
 )
 
 DAY = 86_400.0
@@ -178,7 +178,7 @@ class Hardware(Section):
     """Price and carbon intensity of electricity."""
     power_usage_effectiveness: Annotated[Positive, Field(ge=1, le=10)] = 1.2
     """Power of the whole site over that of its computers (PUE)."""
-    host_power: Watts = 150.0
+    host_power: WattsOrZero = 150.0
     """Power of processors, network and storage for each accelerator."""
 
     @model_validator(mode="before")

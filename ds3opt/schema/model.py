@@ -21,6 +21,7 @@ from ds3opt.schema.quantities import (
     Tokens,
     TokensOrZero,
 )
+from ds3opt.schema.skill_graph import SkillGraphSpec
 
 
 class Capability(Section):
@@ -84,6 +85,10 @@ class LossCoefficients(Section):
             fitted_range=None if span is None else span.range(),
             repetition=None if repeats is None else repeats.repetition(),
         )
+
+
+DEFAULT_TOKENS_PER_PARAMETER = 20.0
+"""Of a skill graph, DS3 appendix B."""
 
 
 def _known_law(value: object) -> object:
@@ -209,6 +214,8 @@ class Model(Section):
     capability: Capability = Capability()
     """How loss becomes the success of one reasoning step: in place, or a file that
     `ds3opt fit accuracy` wrote."""
+    skill_graph: SkillGraphSpec | None = None
+    """Concepts and skills in place of loss_law and capability; `{}` takes the paper's constants."""
     parameters: Annotated[ParameterRange, RangeOf] = ParameterRange()
     """Allowed model sizes."""
     training_tokens: Annotated[
@@ -216,7 +223,7 @@ class Model(Section):
     ] = TokenRange()
     """A range, or `infinite`: data without end and training not charged, DS3 Figs 9 and 16."""
     tokens_per_parameter: Annotated[RatioRange, RangeOf] = RatioRange()
-    """Allowed training tokens per parameter."""
+    """Allowed training tokens per parameter; with a skill_graph 20 unless given."""
     shape: Shape | None = None
     """Without it the cost of attention is left out."""
     training_sequence_tokens: TokensOrZero = 0.0
@@ -230,6 +237,8 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Model:
+        if self.skill_graph is not None:
+            self._check_skill_graph(self.skill_graph)
         if not self.train and not self.candidates:
             raise ValueError("train: false leaves nothing to serve with: list candidates")
         names = [candidate.name for candidate in self.candidates]
@@ -252,3 +261,49 @@ class Model(Section):
                     f"worth: {', '.join(with_repetition)}"
                 )
         return self
+
+    @property
+    def graph_ratio(self) -> float | None:
+        """Training tokens per parameter of a skill graph; None where a range is allowed."""
+        if "tokens_per_parameter" not in self.model_fields_set:
+            return DEFAULT_TOKENS_PER_PARAMETER
+        ratio = self.tokens_per_parameter
+        return ratio.min if ratio.min == ratio.max else None
+
+    def _check_skill_graph(self, spec: SkillGraphSpec) -> None:
+        for name in ("loss_law", "capability"):
+            if name in self.model_fields_set:
+                raise ValueError(f"skill_graph takes the place of {name}: give one of them")
+        if self.candidates:
+            raise ValueError(
+                "candidates go with a loss law or measurements, not with a skill_graph"
+            )
+        if self.training_tokens == "infinite":
+            raise ValueError(
+                "skill_graph needs training tokens: infinite data has no texts to count"
+            )
+        if self.training_tokens.unique is not None:
+            raise ValueError("a skill_graph does not know what repeated tokens are worth")
+        fixed = self.graph_ratio
+        graph = spec.graph(fixed or DEFAULT_TOKENS_PER_PARAMETER)
+        threshold = graph.learning_threshold
+        most = self.tokens_per_parameter.max
+        if fixed is None and most is not None and most < threshold:
+            raise ValueError(
+                f"tokens_per_parameter ends at {most:g}, below the learning threshold of "
+                f"{threshold:.2f}, where the theory does not hold; fix one ratio to look there"
+            )
+        if spec.skills == "exact" or (fixed and self.parameters.min == self.parameters.max):
+            return
+        if fixed is None:
+            raise ValueError(
+                "chernoff skills are no smooth function of the ratio: fix tokens_per_parameter, or "
+                "take skills: exact"
+            )
+        least = graph.concepts(self.parameters.min)
+        if float(graph.concept_probability(least, fixed, spec.concepts)) < 1.0:
+            raise ValueError(
+                "chernoff skills fall where concepts are gained, unless all are learned: they are "
+                f"not at {fixed:g} tokens per parameter for the smallest allowed model; raise "
+                "parameters.min, fix parameters, or take skills: exact"
+            )

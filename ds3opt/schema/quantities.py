@@ -60,6 +60,7 @@ _flop_rate = _quantity("flop_rate", "a FLOP rate", "989 TFLOP/s", ge=1e9, le=1e3
 _bytes = _quantity("bytes", "a number of bytes", "80 GB", ge=1e6, le=1e30)
 _bytes_per_second = _quantity("bandwidth", "a bandwidth", "3.35 TB/s", ge=1e6, le=1e30)
 _watts = _quantity("power", "a power", "700 W", gt=0, le=1e30)
+_watts_or_zero = _quantity("power", "a power", "150 W", ge=0, le=1e30)
 _dollars = _quantity("money", "an amount of money", "30 kUSD", ge=0, le=1e30)
 _price_per_hour = _quantity("price_per_hour", "a price per hour", "2.95 USD/h", ge=0, le=1e12)
 _price_per_energy = _quantity("price_per_energy", "a price of energy", "0.12 USD/kWh", ge=0, le=1.0)
@@ -90,6 +91,7 @@ FlopRate = Annotated[float, *_flop_rate]
 Bytes = Annotated[float, *_bytes]
 BytesPerSecond = Annotated[float, *_bytes_per_second]
 Watts = Annotated[float, *_watts]
+WattsOrZero = Annotated[float, *_watts_or_zero]
 Dollars = Annotated[float, *_dollars]
 PricePerHour = Annotated[float, *_price_per_hour]
 PricePerEnergy = Annotated[float, *_price_per_energy]

@@ -2,84 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from ds3opt.policies import POLICIES, BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
+from ds3opt.policies import POLICIES, Policy
+from ds3opt.schema.policies import POLICY_EXAMPLES, PolicyChoice
 from ds3opt.schema.quantities import Fraction, PositiveFraction, Section, Tokens
 from ds3opt.schema.workload import Directionality
-
-
-def _listed(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _integers(low: int, high: int) -> Any:
-    return Annotated[
-        tuple[Annotated[StrictInt, Field(ge=low, le=high)], ...],
-        Field(min_length=1),
-        BeforeValidator(_listed),
-    ]
-
-
-class TreeOfThoughtChoice(Section):
-    """Which trees of thought may be chosen."""
-
-    branches: _integers(2, 10_000)  # type: ignore[valid-type]
-    """Candidate steps a level."""
-
-    def variants(self) -> list[Policy]:
-        """Every tree of thought on offer."""
-        return [TreeOfThought(branches=b) for b in self.branches]
-
-
-class BestOfNChoice(Section):
-    """Which best-of-n policies may be chosen."""
-
-    samples: _integers(2, 100_000)  # type: ignore[valid-type]
-    """Independent traces."""
-    branches: _integers(1, 10_000) = (1,)  # type: ignore[valid-type]
-    """1: chains of thought; above: trees of thought."""
-
-    def variants(self) -> list[Policy]:
-        """Every best-of-n policy on offer."""
-        return [BestOfN(samples=k, branches=b) for b in self.branches for k in self.samples]
-
-
-class MajorityVoteChoice(Section):
-    """Which majority votes may be chosen."""
-
-    samples: _integers(2, 1000)  # type: ignore[valid-type]
-    """Independent traces that vote."""
-
-    def variants(self) -> list[Policy]:
-        """Every majority vote on offer."""
-        return [MajorityVote(samples=k) for k in self.samples]
-
-
-class PolicyChoice(Section):
-    """One family of policies and its integers; exactly one key."""
-
-    chain_of_thought: Literal[True] | None = None
-    """One sequential trace; no verifier."""
-    tree_of_thought: TreeOfThoughtChoice | None = None
-    """Candidate steps that a process verifier chooses among."""
-    best_of_n: BestOfNChoice | None = None
-    """Several traces; an outcome verifier chooses one."""
-    majority_vote: MajorityVoteChoice | None = None
-    """Several traces vote; no verifier, but wrong_answers must be known."""
-
-    @model_validator(mode="after")
-    def _one(self) -> PolicyChoice:
-        if len(self.model_fields_set) != 1:
-            raise ValueError(f"name one policy: {', '.join(POLICIES)}")
-        return self
-
-    def variants(self) -> list[Policy]:
-        """Every policy on offer."""
-        choice = self.tree_of_thought or self.best_of_n or self.majority_vote
-        return choice.variants() if choice is not None else [ChainOfThought()]
 
 
 def _policy(value: object) -> object:
@@ -87,20 +17,13 @@ def _policy(value: object) -> object:
         if value == "chain_of_thought":
             return {"chain_of_thought": True}
         if value in POLICIES:
-            raise ValueError(f"{value} needs its integers, such as `{_EXAMPLES[value]}`")
+            raise ValueError(f"{value} needs its numbers, such as `{POLICY_EXAMPLES[value]}`")
         import difflib
 
         near = difflib.get_close_matches(value, POLICIES, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; one of {', '.join(POLICIES)}"
         raise ValueError(f"no policy is named {value!r}{hint}")
     return value
-
-
-_EXAMPLES = {
-    "tree_of_thought": "tree_of_thought: {branches: [2, 4]}",
-    "best_of_n": "best_of_n: {samples: [2, 4, 8]}",
-    "majority_vote": "majority_vote: {samples: [3, 5, 9]}",
-}
 
 
 class TokenBudgetRange(Section):

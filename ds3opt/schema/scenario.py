@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, ValidationInfo, field_validator, model_validator
 
+from ds3opt.schema.graph_scenario import check_graph
 from ds3opt.schema.hardware import Hardware
 from ds3opt.schema.limits import LIMITS, LimitName, Limits
 from ds3opt.schema.model import Model
@@ -170,6 +171,8 @@ class Scenario(Section):
                 raise ValueError(
                     f"class {task.name!r} has a min_accuracy but no value: give it a value above 0"
                 )
+        check_graph(self)
+        self._one_model_was_measured()
         names = [task.name for task in self.workload.mix or ()]
         for index, candidate in enumerate(self.model.candidates):
             for measured in candidate.measured:
@@ -190,3 +193,38 @@ class Scenario(Section):
                 "no limit is given: set limits.total_flop, limits.cost, limits.energy or another"
             )
         return self
+
+    def _one_model_was_measured(self) -> None:
+        """Measurements of a class are of one model: refuse where training may choose another."""
+        measured = [i for i, t in enumerate(self.workload.mix or ()) if t.measured is not None]
+        if not measured:
+            return
+        model = self.model
+        place = ("workload", "mix", measured[0], "measured")
+        listed = model.shape is not None and model.shape.list is not None
+        if model.candidates or listed or self.hardware is not None:
+            raise ContradictionError(
+                place,
+                "with candidates, a list of shapes or hardware it must be said which model was "
+                "measured",
+                "list the model in model.candidates, with the measurement under "
+                f"measured.{self.workload.mix[measured[0]].name}",  # type: ignore[index]
+            )
+        tokens, ratio = model.training_tokens, model.tokens_per_parameter
+        sized = model.parameters.min == model.parameters.max
+        trained = (
+            tokens == "infinite"
+            or tokens.min == tokens.max
+            or (ratio.min is not None and ratio.min == ratio.max)
+            or not {"training_tokens", "tokens_per_parameter"} & model.model_fields_set
+        )
+        if not (sized and trained):
+            key = "parameters" if not sized else "training_tokens"
+            raise ContradictionError(
+                place,
+                "the class was measured on one model, so its success does not follow what is "
+                f"trained, and model.{key} leaves that open",
+                f"give model.{key} one value"
+                + (" or infinite, which leaves training out" if sized else "")
+                + "; to choose among models that were measured, list them in model.candidates",
+            )

@@ -92,6 +92,22 @@ def _whole(value: object) -> object:
 SkillSpread = Annotated[Spread, BeforeValidator(_whole)]
 
 
+def _level(value: object) -> object:
+    spread = _as_spread(value)
+    if not isinstance(spread, dict):
+        return spread
+    checked = Spread.model_validate(spread)
+    if checked.normal is not None:
+        raise ValueError("levels are whole numbers: use values or uniform")
+    for number in checked.values or checked.uniform or ():
+        if number != int(number) or number < 1:
+            raise ValueError(f"levels are whole numbers from 1 up, not {number:g}")
+    return checked
+
+
+LevelSpread = Annotated[Spread, BeforeValidator(_level)]
+
+
 def weighted_points(spread: Spread, *, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights (summing to 1) that stand for a spread.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
+from ds3opt.schema.candidates import Measured
 from ds3opt.schema.quantities import (
+    ContradictionError,
     Count,
     FlopOrZero,
     Fraction,
@@ -19,7 +21,7 @@ from ds3opt.schema.quantities import (
     Tokens,
     TokensOrZero,
 )
-from ds3opt.schema.spread import SkillSpread, SpreadField
+from ds3opt.schema.spread import LevelSpread, SkillSpread, SpreadField
 from ds3opt.units import parse_quantity
 
 
@@ -41,6 +43,10 @@ class Verifier(Section):
     """Chance that something right is accepted."""
     false_positive_rate: Annotated[Fraction, Field(lt=1)] = 0.0
     """Chance that something wrong is accepted."""
+    discrimination: NonNegative | None = None
+    """For a verifier that scores instead of accepting, such as a reward model: by how many standard
+    deviations right answers score above wrong ones. Its area under the curve is
+    Phi(discrimination / sqrt 2); the answer with the best score is taken."""
     parameters: ParametersOrZero = 0.0
     """Parameters of a verifier model; it reads the prompt and every token that it judges."""
     flop_per_check: FlopOrZero = 0.0
@@ -48,6 +54,12 @@ class Verifier(Section):
 
     @model_validator(mode="after")
     def _better_than_chance(self) -> Verifier:
+        rates = {"true_positive_rate", "false_positive_rate"} & self.model_fields_set
+        if self.discrimination is not None and rates:
+            raise ValueError(
+                "give either discrimination, for a verifier that scores, or the rates of one that "
+                "accepts and refuses"
+            )
         if self.true_positive_rate < self.false_positive_rate:
             raise ValueError(
                 f"true_positive_rate {self.true_positive_rate:g} is below false_positive_rate "
@@ -80,17 +92,34 @@ def _worth(value: object) -> float:
     return parse_quantity(value, "money" if money else "ratio")
 
 
+_OF_THE_LAW = (
+    "difficulty",
+    "level",
+    "skills",
+    "fatigue",
+    "directionality",
+    "tokens_per_step",
+    "max_output_tokens",
+    "context_tokens",
+)
+"""Keys of a class that say how often, and at what length, a trace succeeds."""
+_UNUSED = {"difficulty": 2.0, "skills": 1}
+"""Stand where a class was measured; nothing depends on them."""
+
+
 class TaskClass(Section):
-    """One class of tasks."""
+    """One class of tasks: with difficulty and skills, or measured."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     """Name of the class in reports."""
     share: Positive
     """Share of all tasks; the shares of a mix sum to 1."""
-    difficulty: SpreadField
-    """Pretraining loss (nats/token) at the middle of the step's sigmoid: without offset and at
-    full scale, where a step succeeds half the time; or a task of a file that
-    `ds3opt fit accuracy` wrote, such as maps.yaml#code."""
+    difficulty: SpreadField | None = None
+    """With a loss law: pretraining loss (nats/token) at the middle of the step's sigmoid: without
+    offset and at full scale, where a step succeeds half the time; or a task of a file that
+    `ds3opt fit accuracy` wrote, such as maps.yaml#code. Left out, as skills, where `measured`."""
+    level: LevelSpread | None = None
+    """With model.skill_graph, in place of difficulty: level of the skills that tasks name."""
     skills: SkillSpread
     """Skills a task needs, in order."""
     prompt_tokens: TokensOrZero = 0.0
@@ -116,7 +145,40 @@ class TaskClass(Section):
     verifier: Verifier = Verifier(kind="none")
     """What can judge answers or steps."""
     wrong_answers: WrongAnswers | None = None
-    """How wrong answers split; majority_vote is offered only where this is known."""
+    """How wrong answers split; votes are offered only where this is known."""
+    measured: Measured | None = None
+    """How often a trace of the model was measured to succeed, in place of difficulty and skills:
+    accuracy, success_counts or population, with output_tokens. Needs one fixed model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measured_or_not(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("measured") is None:
+            return data
+        for key in _OF_THE_LAW:
+            if key in data:
+                raise ContradictionError(
+                    key, f"{key} has no meaning for a class that was measured", f"leave {key} out"
+                )
+        return {**_UNUSED, **data}
+
+    @model_validator(mode="after")
+    def _measured_of_traces(self) -> TaskClass:
+        if self.measured is None:
+            return self
+        if self.measured.outcomes is not None:
+            raise ContradictionError(
+                "measured.outcomes",
+                "ways of answering that were measured as a whole belong to a model",
+                "list them under model.candidates[0].measured",
+            )
+        if self.measured.longest_output_tokens is not None:
+            raise ContradictionError(
+                "measured.longest_output_tokens",
+                "longest_output_tokens goes with model.candidates",
+                "list the model there to limit its latency",
+            )
+        return self
 
 
 class Workload(Section):

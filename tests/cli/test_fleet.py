@@ -224,6 +224,22 @@ def test_a_given_model_is_scored_on_hardware(run, fleet: Path) -> None:
     assert "training run" in done.stdout
 
 
+def test_policies_and_token_budgets_are_given_on_hardware(run, fleet: Path) -> None:
+    arguments = ("evaluate", "fleet.yaml", "--parameters", "8B", "--training-tokens", "100B")
+    given = ("--policy", "chat=chain_of_thought", "--token-budget", "chat=200")
+    done = run(*arguments, *given, "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [r for r in json.loads(done.stdout)["allocation"]["tasks"] if r["name"] == "chat"]
+    tried = [row for row in rows if row["policy"]]
+    assert tried
+    assert all(row["token_budget"] <= 200 and row["model"] is None for row in tried)
+    assert all(row["policy"]["name"] == "chain_of_thought" for row in tried)
+    refused = run(*arguments, "--policy", "chatter=chain_of_thought")
+    assert refused.returncode == 2
+    assert "did you mean chat?" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 COMMANDS = [
     ("solve", "served.yaml"),
     ("pareto", "served.yaml", "--vary", "limits.cost=500,1000"),

@@ -102,6 +102,13 @@ def test_a_training_run_by_hand() -> None:
     assert alone.memory_bytes == close(90e9, rel=1e-15)
 
 
+def test_hosts_of_no_power() -> None:
+    bare = fleet({"hardware.host_power": 0})
+    assert bare.run.watts == close(500.0 * 1.5, rel=1e-15)
+    assert bare.server is not None
+    assert bare.server.host_watts == 0.0
+
+
 def test_everything_that_is_known_is_reported() -> None:
     known = fleet().resources
     wanted = {

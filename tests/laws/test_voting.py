@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -49,6 +49,82 @@ def test_every_outcome_counted(oracle, split, samples):
     for psi in (Fraction(1, 10), Fraction(1, 3), Fraction(9, 10)):
         got = voting.majority_vote_success(float(psi), samples, [float(c) for c in split])
         assert got == pytest.approx(float(exact(psi, samples, split)), rel=1e-14)
+
+
+@pytest.mark.parametrize("split", SPLITS, ids=str)
+@pytest.mark.parametrize("ratio", [Fraction(1, 2), Fraction(3, 2), Fraction(13, 10), Fraction(4)])
+@pytest.mark.parametrize("samples", [1, 2, 5, 9])
+def test_every_outcome_of_a_weighted_vote_counted(oracle, split, ratio, samples):
+    exact = oracle("enumeration").majority_vote
+    floats = [float(c) for c in split]
+    for psi in (Fraction(1, 10), Fraction(1, 3), Fraction(9, 10)):
+        got = voting.weighted_vote_success(float(psi), samples, floats, float(ratio))
+        assert got == pytest.approx(float(exact(psi, samples, split, ratio)), rel=1e-13)
+
+
+@given(psi=unit, samples=st.integers(1, 40), split=shares, ratio=st.floats(0.1, 20.0))
+def test_weighted_votes(psi, samples, split, ratio):
+    with np.errstate(all="raise"):
+        value = voting.weighted_vote_success(psi, samples, split, ratio)
+        weights = voting.weighted_vote_weights(samples, split, ratio)
+    assert np.all(np.diff(weights) >= -1e-13)
+    assert 0.0 <= value <= 1.0
+    heavier = voting.weighted_vote_success(psi, samples, split, ratio * 1.3)
+    assert heavier >= value - 1e-13
+    # votes of equal weight are a majority vote, to the last digit
+    equal = voting.weighted_vote_success(psi, samples, split, 1.0)
+    assert equal == voting.majority_vote_success(psi, samples, split)
+    # one right vote that outweighs all others is coverage
+    for most in (samples + 0.5, np.inf):
+        covered = voting.weighted_vote_success(psi, samples, split, most)
+        assert covered == pytest.approx(-np.expm1(samples * np.log1p(-min(psi, 1 - 1e-16))), 1e-9)
+
+
+def test_products_that_round_still_tie():
+    """1.1 times 10 votes is 11.000000000000002: level with 11 wrong ones."""
+    weights = voting.weighted_vote_weights(21, [1.0], 1.1)
+    assert weights[10] == pytest.approx(0.5)
+
+
+@settings(max_examples=15)
+@given(split=shares, ratio=st.sampled_from([0.7, 1.0, 1.5]), most=st.integers(1, 40))
+def test_votes_of_every_number_at_once(split, ratio, most):
+    together = voting.vote_weights_up_to(most, split, ratio)
+    assert [w.size for w in together] == list(range(2, most + 2))
+    for weights in together:
+        alone = voting.weighted_vote_weights(weights.size - 1, split, ratio)
+        assert weights == pytest.approx(alone, rel=1e-12, abs=1e-300)
+
+
+def test_abstaining_votes_of_every_number_at_once():
+    together = voting.vote_weights_up_to(30, [0.4, 0.2])
+    assert together[28] == pytest.approx(voting.majority_vote_weights(29, [0.4, 0.2]), rel=1e-12)
+    with pytest.raises(ValueError, match="600"):
+        voting.vote_weights_up_to(601, [1.0])
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, np.nan])
+def test_weights_that_are_none_are_refused(ratio):
+    with pytest.raises(ValueError, match="weight_ratio"):
+        voting.weighted_vote_success(0.5, 3, [1.0], ratio)
+
+
+def test_top_shares_meet_the_reference(shared):
+    for case in json.loads(shared("reference/coverage.json").read_text())["cases"]:
+        x, wanted = case["inputs"], case["expected"]
+        if case["fn"] == "c1_of_lambda":
+            value = voting.truncated_geometric_shares(x["lam"], x["n_wrong"])[0]
+        elif case["fn"] == "lambda_of_c1":
+            value = voting.decay_of_top_share(x["c1"], x["n_wrong"])
+        elif case["fn"] == "c1_from_pinf":
+            value = voting.top_share_from_plateau(x["P"], x["alpha"], x["beta"], x["A"])
+        elif case["fn"] == "mv_binary":
+            value = voting.majority_vote_success(x["psi"], x["k"], [1.0])
+        elif case["fn"] == "bon_binary_verifier":
+            value = voting.verified_choice_success(x["psi"], x["k"], x["tpr"], x["fpr"])
+        else:
+            continue
+        assert value == pytest.approx(wanted, rel=max(case["rtol"], 1e-13)), case
 
 
 def test_simulated_votes(oracle):

@@ -108,6 +108,53 @@ def test_coarse_and_tiny_gaps(gap: float, oracle: Oracle) -> None:
     contest(scenario, oracle)
 
 
+SELECTION: list[Any] = [
+    "chain_of_thought",
+    {"best_of_n": {"samples": [2, 8], "branches": [1, 4]}},
+    {"weighted_vote": {"samples": [3, 9], "weight_ratio": 1.4}},
+    {"rebase": {"samples": [4, 12], "tilt": 1.7, "overhead": 1.25, "choose": "majority_vote"}},
+    {
+        "monte_carlo_tree_search": {
+            "samples": [9],
+            "tilt": 2.0,
+            "overhead": 2.0,
+            "effective_votes": 0.5,
+            "choose": "best_of_n",
+        }
+    },
+]
+
+
+@pytest.mark.parametrize(
+    "verifier",
+    [{"discrimination": 1.2}, {"true_positive_rate": 0.8, "false_positive_rate": 0.1}],
+    ids=["scores", "accepts"],
+)
+@pytest.mark.parametrize(
+    ("charge", "total"),
+    [
+        ("expected", 1e20),
+        pytest.param("budget", 1e20, marks=pytest.mark.slow),
+        pytest.param("expected", 3e18, marks=pytest.mark.slow),
+        pytest.param("budget", 3e18, marks=pytest.mark.slow),
+    ],
+)
+def test_searches_that_a_reward_model_guides(
+    verifier: dict[str, Any], charge: str, total: float, oracle: Oracle
+) -> None:
+    scenario = one_class(
+        fatigue=0.15,
+        skills=2,
+        prompt_tokens=50.0,
+        wrong_answers={"count": 4, "decay": 0.8},
+        verifier={"kind": "process", "parameters": 3e7, "flop_per_check": 1e9, **verifier},
+    )
+    scenario["reasoning"] = {"policies": SELECTION, "charge": charge}
+    scenario["model"] = {"shape": {"width_per_layer": 128}}
+    scenario["limits"] = {"total_flop": total}
+    contest(scenario, oracle, side=6)
+
+
 def test_values_a_hundredfold_apart(oracle: Oracle) -> None:
     scenario = one_class(value=0.1)
     mix = scenario["workload"]["mix"]

@@ -79,39 +79,8 @@ def test_no_plan_beats_the_upper_bound_at_length(seed: int, oracle: Oracle) -> N
     contest(data, oracle, shapes=10, side=8, rounds=4)
 
 
-def plain() -> dict[str, Any]:
-    """Two classes, one of which can be judged, on rented machines."""
-    return {
-        "workload": {
-            "tasks": 2e7,
-            "horizon": "30 days",
-            "mix": [
-                {
-                    "name": "chat", "share": 0.6, "difficulty": 2.45, "skills": 2,
-                    "prompt_tokens": 200, "max_output_tokens": 500,
-                },
-                {
-                    "name": "code", "share": 0.4, "difficulty": 2.3, "skills": 4,
-                    "prompt_tokens": 500, "max_output_tokens": 1000, "fatigue": 0.1,
-                    "verifier": {"kind": "outcome", "true_positive_rate": 0.95,
-                                 "false_positive_rate": 0.05},
-                },
-            ],
-        },
-        "model": {"parameters": [1e8, 1e10]},
-        "reasoning": {"policies": ["chain_of_thought", {"best_of_n": {"samples": [2, 8]}}]},
-        "hardware": {
-            "training": {"accelerator": "h100-sxm", "count": 64},
-            "inference": {"accelerator": "h100-sxm", "accelerators_per_replica": [1, 2, 4]},
-            "electricity": {"price": "0.12 USD/kWh", "carbon_intensity": "400 g/kWh"},
-        },
-        "limits": {"cost": 500.0, "energy": 4.8e8},
-        "solver": {"gap": 1e-3},
-    }  # fmt: skip
-
-
 def test_every_limit_at_once(oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["limits"] = {
         "total_flop": 1.1e20, "inference_flop": 1.25e19, "training_flop": 9.5e19, "energy": 4.8e8,
         "cost": 490.0, "carbon": 55.0, "accelerator_hours": 165.0, "power": 6e4,
@@ -127,7 +96,7 @@ def test_every_limit_at_once(oracle: Oracle) -> None:
 @pytest.mark.parametrize("limits", [{"cost": 590.0}, {"cost": 590.0, "accelerator_hours": 200.0}])
 def test_limits_that_cut_alike(limits: dict[str, float], oracle: Oracle) -> None:
     """At 2.95 USD/h 590 USD are 200 h: limits that are one have prices that are not unique."""
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["limits"] = limits
     contest(data, oracle, shapes=6, side=6)
 
@@ -135,7 +104,7 @@ def test_limits_that_cut_alike(limits: dict[str, float], oracle: Oracle) -> None
 @pytest.mark.parametrize("short", [1e-2, 1e-4, 1e-6])
 def test_required_accuracy_just_below_the_ceiling(short: float, oracle: Oracle) -> None:
     """A class that is measured as a whole: nothing more than its accuracy can be asked for."""
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["model"] = {
         "train": False,
         "candidates": [
@@ -158,7 +127,7 @@ def test_required_accuracy_just_below_the_ceiling(short: float, oracle: Oracle) 
 
 @pytest.mark.parametrize("objective", ["cost", "carbon"])
 def test_least_of_a_resource(objective: str, oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["limits"] = {}
     data["objective"] = {"minimise": objective, "accuracy": 0.6}
     data["solver"] = {"resource_gap": 3e-3}
@@ -166,7 +135,7 @@ def test_least_of_a_resource(objective: str, oracle: Oracle) -> None:
 
 
 def test_net_value_needs_no_limit(oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["limits"] = {}
     data["objective"] = "net_value"
     for task, value in zip(data["workload"]["mix"], (4e-5, 1e-4), strict=True):
@@ -176,7 +145,7 @@ def test_net_value_needs_no_limit(oracle: Oracle) -> None:
 
 @pytest.mark.parametrize("deferrable", [0.4])
 def test_periods_with_a_fleet_that_is_too_small_by_day(deferrable: float, oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["hardware"]["electricity"]["periods"] = [
         {"name": "day", "duration": "14 h", "load_share": 0.8},
         {"name": "night", "duration": "10 h", "load_share": 0.2,
@@ -192,7 +161,7 @@ def test_periods_with_a_fleet_that_is_too_small_by_day(deferrable: float, oracle
 
 def test_training_placed_in_parts_of_the_day_takes_the_days_it_needs(oracle: Oracle) -> None:
     """Nights alone are cheap, and too few within the time: some of the run pays the day's price."""
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["hardware"]["electricity"]["periods"] = [
         {"name": "day", "duration": "18 h", "price": "0.40 USD/kWh"},
         {"name": "night", "duration": "6 h", "price": "0.02 USD/kWh"},
@@ -217,7 +186,7 @@ def test_training_placed_in_parts_of_the_day_takes_the_days_it_needs(oracle: Ora
 
 @pytest.mark.parametrize("sharing", ["none", "memory_and_reads"])
 def test_latency_that_only_some_replicas_and_batches_keep(sharing: str, oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["hardware"]["inference"].update(prefix_sharing=sharing, max_sequences=100)
     for task, seconds in zip(data["workload"]["mix"], (1.0, 3.0), strict=True):
         task["max_latency"] = seconds
@@ -225,7 +194,7 @@ def test_latency_that_only_some_replicas_and_batches_keep(sharing: str, oracle: 
 
 
 def test_a_list_with_experts_windows_and_a_latent(oracle: Oracle) -> None:
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     shapes = copy.deepcopy(oracle("fleet_scenarios").LIST)
     data["model"] = {"shape": {"list": shapes}}
     contest(data, oracle, shapes=4, side=8)
@@ -234,7 +203,7 @@ def test_a_list_with_experts_windows_and_a_latent(oracle: Oracle) -> None:
 @pytest.mark.parametrize("size", [1e10, 3e10])
 def test_models_that_need_several_accelerators(size: float, oracle: Oracle) -> None:
     """Replicas of 1, 2 and 4 take over from each other along the list of shapes."""
-    data = plain()
+    data = oracle("fleet_scenarios").two_classes()
     data["model"]["parameters"] = [size, 4.0 * size]
     data["hardware"]["training"]["count"] = 1024
     data["limits"] = {"energy": 1e14 * (size / 1e10) ** 2, "accelerator_hours": 1e5 * size / 1e10}

@@ -98,6 +98,7 @@ EXTREME: dict[str, dict[str, Any]] = {
             {"name": "night", "duration": "12 h", "load_share": 0},
         ],
     },
+    "hosts of no power": {"hardware.host_power": 0, "hardware.power_usage_effectiveness": 1},
     "free of charge": {"hardware.training.accelerator": FREE,
                        "hardware.inference.accelerator": FREE},
     "least of nothing": {
@@ -194,3 +195,15 @@ def test_extremes_end_in_an_answer_or_a_refusal(name: str, tmp_path: Path, capsy
     else:
         assert code in (ExitCode.DONE, ExitCode.INFEASIBLE, ExitCode.GAP_NOT_REACHED)
         assert shown.out
+
+
+@pytest.mark.parametrize(("size", "words"), [(1, "1 accelerator"), (2, "2 accelerators")])
+def test_the_largest_replica_is_named_in_words(
+    size: int, words: str, tmp_path: Path, capsys: Capture
+) -> None:
+    replicas = {"hardware.inference.accelerators_per_replica": size}
+    path = tmp_path / "scenario.yaml"
+    path.write_text(json.dumps(changed({**EXTREME["no replica"], **replicas})), encoding="utf-8")
+    assert main(["solve", str(path)]) == ExitCode.INFEASIBLE
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"and a replica of {words} has" in shown

@@ -15,45 +15,16 @@ from ds3opt.optimise.solve import solve
 
 Oracle = Callable[[str], ModuleType]
 Solve = Callable[..., Solution]
+Limited = Callable[..., dict[str, Any]]
 
 ROUNDING = 1e-9
-
-
-def two_classes() -> dict[str, Any]:
-    """Every kind of limit within a few per cent of what the optimum for 500 USD takes."""
-    return {
-        "workload": {
-            "tasks": 2e7,
-            "horizon": "3 days",
-            "mix": [
-                {
-                    "name": "chat", "share": 0.6, "difficulty": 2.45, "skills": 2,
-                    "prompt_tokens": 200, "max_output_tokens": 500,
-                },
-                {
-                    "name": "code", "share": 0.4, "difficulty": 2.3, "skills": 4,
-                    "prompt_tokens": 500, "max_output_tokens": 1000, "fatigue": 0.1,
-                    "verifier": {"kind": "outcome", "true_positive_rate": 0.95,
-                                 "false_positive_rate": 0.05},
-                },
-            ],
-        },
-        "model": {"parameters": [3e8, 1.2e9]},
-        "reasoning": {"policies": ["chain_of_thought", {"best_of_n": {"samples": [2, 8]}}]},
-        "hardware": {
-            "training": {"accelerator": "h100-sxm", "count": 64},
-            "inference": {"accelerator": "h100-sxm", "accelerators_per_replica": [1, 2]},
-            "electricity": {"price": "0.12 USD/kWh", "carbon_intensity": "400 g/kWh"},
-        },
-        "limits": dict(NEAR),
-        "solver": {"gap": 1e-3},
-    }  # fmt: skip
 
 
 NEAR = {
     "total_flop": 1.1e20, "inference_flop": 1.3e19, "training_flop": 9.7e19, "energy": 4.9e8,
     "cost": 500.0, "carbon": 56.0, "accelerator_hours": 170.0, "training_time": 4250.0,
 }  # fmt: skip
+"""Every kind of limit within a few per cent of what the optimum for 500 USD takes."""
 
 
 @pytest.fixture
@@ -65,15 +36,24 @@ def solved(oracle: Oracle) -> Solve:
     return go
 
 
+@pytest.fixture
+def limited(oracle: Oracle) -> Limited:
+    """A scenario of two classes under limits."""
+
+    def go(**limits: float) -> dict[str, Any]:
+        data: dict[str, Any] = oracle("fleet_scenarios").two_classes()
+        data["workload"]["horizon"] = "3 days"
+        data["model"]["parameters"] = [3e8, 1.2e9]
+        data["hardware"]["inference"]["accelerators_per_replica"] = [1, 2]
+        data["limits"] = limits
+        return data
+
+    return go
+
+
 def bounds(solution: Solution) -> tuple[float, float]:
     assert solution.certificate is not None
     return solution.certificate.lower, solution.certificate.upper
-
-
-def limited(**limits: float) -> dict[str, Any]:
-    data = two_classes()
-    data["limits"] = limits
-    return data
 
 
 def some_slow(names: list[str], quick: tuple[str, ...]) -> list[Any]:
@@ -82,10 +62,10 @@ def some_slow(names: list[str], quick: tuple[str, ...]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", some_slow([*NEAR, "power", "count"], ("cost",)))
-def test_more_of_a_budget_never_hurts(name: str, solved: Solve) -> None:
+def test_more_of_a_budget_never_hurts(name: str, solved: Solve, limited: Limited) -> None:
     last = None
     for factor in (0.7, 1.0, 1.03, 1.5):
-        data = two_classes()
+        data = limited(**NEAR)
         if name == "count":
             data["limits"] = {"cost": 500.0}
             data["workload"]["horizon"] = 86_400.0
@@ -102,7 +82,7 @@ def test_more_of_a_budget_never_hurts(name: str, solved: Solve) -> None:
 
 
 @pytest.mark.slow
-def test_another_limit_never_helps(solved: Solve) -> None:
+def test_another_limit_never_helps(solved: Solve, limited: Limited) -> None:
     limits: dict[str, float] = {}
     last = None
     for name in ("cost", "energy", "inference_flop", "training_time"):
@@ -122,7 +102,9 @@ def test_another_limit_never_helps(solved: Solve) -> None:
     ],
     ids=lambda huge: "+".join(huge),
 )
-def test_a_limit_without_end_changes_nothing(huge: dict[str, float], solved: Solve) -> None:
+def test_a_limit_without_end_changes_nothing(
+    huge: dict[str, float], solved: Solve, limited: Limited
+) -> None:
     first = solved(limited(cost=500.0))
     second = solved(limited(**{**huge, "cost": 500.0}))
     (a, b), (c, d) = bounds(first), bounds(second)
@@ -131,7 +113,9 @@ def test_a_limit_without_end_changes_nothing(huge: dict[str, float], solved: Sol
     assert second.status is Status.OPTIMAL
 
 
-def test_a_hundred_thousand_times_too_many_accelerators_change_nothing(solved: Solve) -> None:
+def test_a_hundred_thousand_times_too_many_accelerators_change_nothing(
+    solved: Solve, limited: Limited
+) -> None:
     data = limited(cost=500.0)
     first = solved(data)
     data["hardware"]["inference"]["count"] = 1e9
@@ -140,13 +124,13 @@ def test_a_hundred_thousand_times_too_many_accelerators_change_nothing(solved: S
     assert bounds(second)[0] <= bounds(first)[1] + ROUNDING
 
 
-def test_the_same_input_gives_the_same_bytes(solved: Solve) -> None:
-    data = two_classes()
+def test_the_same_input_gives_the_same_bytes(solved: Solve, limited: Limited) -> None:
+    data = limited(**NEAR)
     assert repr(solved(data, details=True)) == repr(solved(data, details=True))
 
 
-def test_a_class_in_two_halves_is_the_same_class(solved: Solve) -> None:
-    data = two_classes()
+def test_a_class_in_two_halves_is_the_same_class(solved: Solve, limited: Limited) -> None:
+    data = limited(**NEAR)
     whole = solved(data)
     mix = data["workload"]["mix"]
     mix[0]["share"] /= 2.0
@@ -157,8 +141,8 @@ def test_a_class_in_two_halves_is_the_same_class(solved: Solve) -> None:
 
 
 @pytest.mark.slow
-def test_two_alike_periods_are_one_day(solved: Solve) -> None:
-    data = two_classes()
+def test_two_alike_periods_are_one_day(solved: Solve, limited: Limited) -> None:
+    data = limited(**NEAR)
     whole = solved(data)
     data["hardware"]["electricity"]["periods"] = [
         {"name": "a", "duration": "9 h"},
@@ -169,7 +153,7 @@ def test_two_alike_periods_are_one_day(solved: Solve) -> None:
     assert c <= b + ROUNDING
 
 
-def test_waiting_never_hurts(solved: Solve) -> None:
+def test_waiting_never_hurts(solved: Solve, limited: Limited) -> None:
     """Tasks that may wait for the clean night are worth no less than those that may not."""
     last = None
     for part in (0.0, 0.5):
@@ -188,7 +172,9 @@ def test_waiting_never_hurts(solved: Solve) -> None:
 
 
 @pytest.mark.parametrize("factor", [40.0])
-def test_another_currency_changes_prices_only(factor: float, solved: Solve) -> None:
+def test_another_currency_changes_prices_only(
+    factor: float, solved: Solve, limited: Limited
+) -> None:
     def priced(by: float) -> dict[str, Any]:
         data = limited(cost=500.0 * by, energy=4.6e8)
         for part in ("training", "inference"):
@@ -215,7 +201,7 @@ def limit_of(solution: Solution, name: str) -> LimitUse:
     return next(limit for limit in solution.limits if limit.name == name)
 
 
-def test_net_value_is_counted_in_money(solved: Solve) -> None:
+def test_net_value_is_counted_in_money(solved: Solve, limited: Limited) -> None:
     data = limited()
     data["objective"] = "net_value"
     for task, value in zip(data["workload"]["mix"], (4e-5, 1e-4), strict=True):
@@ -253,7 +239,9 @@ ALONE: dict[str, dict[str, float]] = {
 
 
 @pytest.mark.parametrize("name", some_slow([*ALONE], ("energy", "training_time")))
-def test_a_price_at_the_margin_is_what_more_of_the_limit_brings(name: str, solved: Solve) -> None:
+def test_a_price_at_the_margin_is_what_more_of_the_limit_brings(
+    name: str, solved: Solve, limited: Limited
+) -> None:
     """Against solving again with the limit a twentieth smaller and larger.
 
     What less of it costs is more than what more of it brings, up to the gaps of two certificates
@@ -282,7 +270,7 @@ def test_a_price_at_the_margin_is_what_more_of_the_limit_brings(name: str, solve
     assert lowest - slack <= found.shadow_price_per_doubling <= highest + slack
 
 
-def test_least_of_a_resource_and_most_accuracy_agree(solved: Solve) -> None:
+def test_least_of_a_resource_and_most_accuracy_agree(solved: Solve, limited: Limited) -> None:
     data = limited()
     data["objective"] = {"minimise": "energy", "accuracy": 0.6}
     data["solver"] = {"resource_gap": 5e-3}
@@ -296,7 +284,9 @@ def test_least_of_a_resource_and_most_accuracy_agree(solved: Solve) -> None:
 
 
 @pytest.mark.slow
-def test_a_smallest_feasible_limit_is_feasible_and_less_is_not(solved: Solve) -> None:
+def test_a_smallest_feasible_limit_is_feasible_and_less_is_not(
+    solved: Solve, limited: Limited
+) -> None:
     data = limited(energy=1e7)
     data["workload"]["mix"][0]["min_accuracy"] = 0.5
     refused = solved(data)
@@ -313,7 +303,7 @@ def test_a_smallest_feasible_limit_is_feasible_and_less_is_not(solved: Solve) ->
 
 
 @pytest.mark.slow
-def test_a_frontier_is_what_solving_each_limit_gives(solved: Solve) -> None:
+def test_a_frontier_is_what_solving_each_limit_gives(solved: Solve, limited: Limited) -> None:
     data = limited(cost=500.0, energy=4.6e8)
     data["frontier"] = {"over": "cost", "from": 300.0, "to": 600.0, "points": 2}
     points = copy.deepcopy(solved(data, frontier=True).frontier)

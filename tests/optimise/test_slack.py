@@ -40,6 +40,17 @@ def problem_of(charge: str, verifier: dict[str, Any], fatigue: float, **reasonin
                         {"tree_of_thought": {"branches": [2, 64]}},
                         {"best_of_n": {"samples": [2, 64], "branches": [1, 4]}},
                         {"majority_vote": {"samples": [2, 3, 33]}},
+                        {"weighted_vote": {"samples": [3, 12], "weight_ratio": 1.4}},
+                        {"rebase": {"samples": 12, "tilt": 1.8, "overhead": 1.2}},
+                        {
+                            "monte_carlo_tree_search": {
+                                "samples": 16,
+                                "tilt": 2.5,
+                                "overhead": 3.0,
+                                "effective_votes": 0.5,
+                                "choose": "best_of_n",
+                            }
+                        },
                     ],
                     **reasoning,
                 },
@@ -53,6 +64,7 @@ VERIFIERS = {
     "perfect": {"kind": "process"},
     "imperfect": {"kind": "process", "true_positive_rate": 0.8, "false_positive_rate": 0.2},
     "dear": {"kind": "process", "parameters": 1e10, "flop_per_check": 1e11},
+    "scores": {"kind": "process", "discrimination": 1.2, "parameters": 1e9},
 }
 
 

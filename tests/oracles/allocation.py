@@ -11,30 +11,55 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.compute import inference_flop, layers_times_width, training_flop
 from ds3opt.laws.loss import LOSS_LAWS
 from ds3opt.laws.voting import (
-    majority_vote_success,
     truncated_geometric_shares,
     verified_choice_success,
+    weighted_vote_success,
 )
 
 
-def variants(policies: list[Any]) -> list[tuple[str, int, int]]:
-    """(name, samples, branches) of every policy of a scenario."""
+def variants(policies: list[Any]) -> list[tuple[str, int, int, dict[str, Any]]]:
+    """(name, samples, branches, other numbers) of every policy of a scenario."""
     found = []
     for choice in policies:
         name, numbers = (choice, {}) if isinstance(choice, str) else next(iter(choice.items()))
         samples, branches = numbers.get("samples", [1]), numbers.get("branches", [1])
-        found += [(name, k, b) for k in samples for b in branches]
+        found += [(name, k, b, numbers) for k in samples for b in branches]
     return found
 
 
-def offered(task: dict[str, Any], name: str, branches: int) -> bool:
+GUIDED = ("rebase", "monte_carlo_tree_search")
+
+
+def chosen(success: np.ndarray, k: int, verifier: dict[str, Any]) -> np.ndarray:
+    """Chance that the verifier's choice among k is right; scores by their integral."""
+    if "discrimination" not in verifier:
+        right = verifier.get("true_positive_rate", 1.0)
+        wrong = verifier.get("false_positive_rate", 0.0)
+        return np.asarray(verified_choice_success(success, k, right, wrong))
+    d = verifier["discrimination"]
+    x = np.linspace(-9.0, d + 9.0, 301)
+    density = np.exp(-0.5 * (x - d) ** 2) / math.sqrt(2.0 * math.pi)
+    of_right, of_wrong = ndtr(x - d), ndtr(x)
+    flat = success.ravel()[:, None]
+    below = flat * of_right + (1.0 - flat) * of_wrong
+    best_is_right = k * flat[:, 0] * np.trapezoid(density * below ** (k - 1), x, axis=1)
+    return np.asarray(np.minimum(best_is_right, 1.0).reshape(success.shape))
+
+
+def offered(task: dict[str, Any], name: str, branches: int, numbers: dict[str, Any]) -> bool:
     """Whether a class has what a policy needs."""
     kind = task.get("verifier", {}).get("kind", "none")
+    if name in GUIDED:
+        votes = numbers.get("choose", "weighted_vote") != "best_of_n"
+        return bool(kind == "process" and (not votes or "wrong_answers" in task))
+    if name == "weighted_vote":
+        return bool(kind != "none" and "wrong_answers" in task)
     if name == "tree_of_thought" or branches > 1:
         return bool(kind == "process")
     if name == "best_of_n":
@@ -97,8 +122,6 @@ def menu(
         offset=capability.get("offset", 0.0),
     )
     verifier = task.get("verifier", {})
-    right = verifier.get("true_positive_rate", 1.0)
-    wrong = verifier.get("false_positive_rate", 0.0)
     shape = model.get("shape", {})
     if "width_per_layer" in shape:
         attention = layers_times_width(size, shape["width_per_layer"])
@@ -106,26 +129,33 @@ def menu(
         attention = np.full(size.shape, shape.get("layers", 0) * shape.get("attention_width", 0))
     levels = np.arange(1, most + 1)
     successes, flops = [], []
-    for name, k, b in variants(reasoning.get("policies", ["chain_of_thought"])):
-        if not offered(task, name, b):
+    for name, k, b, numbers in variants(reasoning.get("policies", ["chain_of_thought"])):
+        if not offered(task, name, b, numbers):
             continue
         advance, ruin = np.asarray(step), np.full(size.shape, fatigue)
         if b > 1:
             none_right = (1.0 - step) ** b
-            advance = np.asarray(verified_choice_success(step, b, right, wrong))
+            advance = chosen(np.asarray(step), b, verifier)
             missed = np.maximum(1.0 - advance - none_right, 0.0)
             ruin = (none_right * fatigue**b + missed * fatigue) / np.maximum(1.0 - advance, 1e-300)
             ruin = np.clip(ruin, 0.0, 1.0)
         done, used = trace(advance, ruin, task["skills"], most)
         if reasoning.get("charge", "expected") == "budget":
             used = np.broadcast_to(levels[:, None].astype(float), done.shape)
-        if name == "best_of_n":
-            done = np.asarray(verified_choice_success(done, k, right, wrong))
-        if name == "majority_vote":
+        rule, votes, overhead = name, k, 1.0
+        if name in GUIDED:
+            odds = numbers["tilt"]
+            done = odds * done / (odds * done + 1.0 - done)
+            rule, overhead = numbers.get("choose", "weighted_vote"), numbers["overhead"]
+            votes = max(1, math.floor(k * numbers.get("effective_votes", 1.0)))
+        if rule == "best_of_n":
+            done = chosen(done, votes, verifier)
+        if rule in ("majority_vote", "weighted_vote"):
             wrongs = task["wrong_answers"]
             shares = truncated_geometric_shares(wrongs.get("decay", 1.0), wrongs["count"])
-            done = np.asarray(majority_vote_success(done, k, shares))
-        output = k * b * per_step * used
+            ratio = numbers.get("weight_ratio", 1.0)
+            done = np.asarray(weighted_vote_success(done, votes, shares, ratio))
+        output = k * b * overhead * per_step * used
         flop = inference_flop(
             size,
             output,
@@ -137,10 +167,10 @@ def menu(
             prefill=reasoning.get("prefill", True),
         )
         reader, check = verifier.get("parameters", 0.0), verifier.get("flop_per_check", 0.0)
-        if name == "best_of_n":
+        if name in ("best_of_n", "weighted_vote"):
             flop = flop + 2.0 * reader * (k * prompt + output / b) + check * k
-        if b > 1:
-            flop = flop + 2.0 * reader * (k * prompt + output) + check * k * b * used
+        if b > 1 or name in GUIDED:
+            flop = flop + 2.0 * reader * (k * prompt + output) + check * k * b * overhead * used
         successes.append(done)
         flops.append(flop)
     return Menu(

@@ -22,13 +22,18 @@ def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def majority_vote(psi: Fraction, samples: int, shares: list[Fraction]) -> Fraction:
-    """DS3 eq. (60) as it stands; what `shares` leave out abstains."""
+def majority_vote(
+    psi: Fraction, samples: int, shares: list[Fraction], ratio: Fraction = Fraction(1)
+) -> Fraction:
+    """DS3 eq. (60) as it stands; what `shares` leave out abstains.
+
+    A right vote counts `ratio` times.
+    """
     abstain = 1 - sum(shares)
     won = Fraction(0)
     for votes in compositions(samples, len(shares) + 2):
         right, _silent, *wrong = votes
-        if right == 0 or any(y > right for y in wrong):
+        if right == 0 or any(y > ratio * right for y in wrong):
             continue
         chance = Fraction(factorial(samples))
         for count, share in zip(
@@ -37,7 +42,7 @@ def majority_vote(psi: Fraction, samples: int, shares: list[Fraction]) -> Fracti
             strict=True,
         ):
             chance *= share**count / factorial(count)
-        won += chance / (1 + sum(y == right for y in wrong))
+        won += chance / (1 + sum(y == ratio * right for y in wrong))
     return won
 
 

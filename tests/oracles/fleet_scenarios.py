@@ -39,6 +39,37 @@ def read(data: dict[str, Any]) -> Scenario:
     return validate(load_yaml(json.dumps(data), "scenario.yaml"))
 
 
+def two_classes() -> dict[str, Any]:
+    """Two classes, one of which can be judged, on rented machines."""
+    return {
+        "workload": {
+            "tasks": 2e7,
+            "horizon": "30 days",
+            "mix": [
+                {
+                    "name": "chat", "share": 0.6, "difficulty": 2.45, "skills": 2,
+                    "prompt_tokens": 200, "max_output_tokens": 500,
+                },
+                {
+                    "name": "code", "share": 0.4, "difficulty": 2.3, "skills": 4,
+                    "prompt_tokens": 500, "max_output_tokens": 1000, "fatigue": 0.1,
+                    "verifier": {"kind": "outcome", "true_positive_rate": 0.95,
+                                 "false_positive_rate": 0.05},
+                },
+            ],
+        },
+        "model": {"parameters": [1e8, 1e10]},
+        "reasoning": {"policies": ["chain_of_thought", {"best_of_n": {"samples": [2, 8]}}]},
+        "hardware": {
+            "training": {"accelerator": "h100-sxm", "count": 64},
+            "inference": {"accelerator": "h100-sxm", "accelerators_per_replica": [1, 2, 4]},
+            "electricity": {"price": "0.12 USD/kWh", "carbon_intensity": "400 g/kWh"},
+        },
+        "limits": {"cost": 500.0, "energy": 4.8e8},
+        "solver": {"gap": 1e-3},
+    }  # fmt: skip
+
+
 def random_scenario(seed: int, fleet: Any) -> dict[str, Any]:
     """Two or three classes on small machines; `fleet` is the oracle that knows what plans use."""
     rng = np.random.default_rng(seed)
@@ -273,7 +304,10 @@ def _limited(data: dict[str, Any], rng: Any, one_of: Any, fleet: Any) -> dict[st
             data["limits"]["training_flop"] = flop * factor
         else:
             served = sum(r * u for r, u in zip(bench.served(name, 0), use, strict=True))
-            data["limits"][name] = (served + flop * bench.trained(name, 0)) * factor
+            taken = served + flop * bench.trained(name, 0)
+            if taken == 0.0:  # a plan that serves nothing; a limit must leave something
+                name, taken = "total_flop", flop
+            data["limits"][name] = taken * factor
     if rng.random() < 0.6:
         _tighten(data, rng, fleet, shape, tokens)
     if rng.random() < 0.3:

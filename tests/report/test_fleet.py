@@ -240,6 +240,20 @@ def test_a_minimised_resource_is_priced_in_its_unit(fleet: Solution) -> None:
     assert "+" not in limit
 
 
+@pytest.mark.parametrize(
+    ("most", "step"), [(340.0, "10 tokens per parameter"), (20.0, "1 token per parameter")]
+)
+def test_a_ratio_is_priced_in_tokens_per_parameter(fleet: Solution, most: float, step: str) -> None:
+    ratio = LimitUse(
+        "max_tokens_per_parameter", most, most, True, 0.01, "tokens/parameter", shadow_price=1e-5
+    )
+    limited = replace(fleet, limits=(*fleet.limits, ratio))
+    rows = block(limited, "Limits and shadow prices")
+    (row,) = [row for row in rows if row.startswith("max tokens per parameter")]
+    assert row.endswith(f" points per extra {step}")
+    assert f"at most {most:g}" in row
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_net_value_is_money_of_either_sign(fleet: Solution, sign: float) -> None:
     low, high = sorted((sign * 3.0e4, sign * 3.0013e4))

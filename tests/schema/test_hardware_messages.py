@@ -190,7 +190,7 @@ SLIPS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"hardware.training.goodput": 2}, "hardware.training.goodput", "at most 1", ""),
     ({"hardware.power_usage_effectiveness": 0.9}, "hardware.power_usage_effectiveness",
      "at least 1", ""),
-    ({"hardware.host_power": "-1 W"}, "hardware.host_power", "above 0", ""),
+    ({"hardware.host_power": "-1 W"}, "hardware.host_power", "at least 0", ""),
     ({REPLICA: [1, 1]}, REPLICA, "has a number twice", ""),
     ({REPLICA: 0}, REPLICA, "at least 1, not 0", ""),
     ({REPLICA: 1.5}, REPLICA, "a whole number is expected", ""),

@@ -81,7 +81,7 @@ REFUSALS = [
     (f"{T}.directionality", 0, "greater than 0"),
     (f"{T}.directionality", {"delta": 2, "relevant_ratio": 1}, "less than or equal to 1"),
     # spreads
-    (f"{T}.difficulty", UNSET, "Field required"),
+    (f"{T}.difficulty", UNSET, "has no difficulty"),
     (f"{T}.difficulty", [], "at least 1 item"),
     (f"{T}.difficulty", {}, "give exactly one of values, uniform, normal; found none"),
     (f"{T}.difficulty", {"values": [1], "uniform": [1, 2]}, "found values and uniform"),
@@ -133,9 +133,9 @@ REFUSALS = [
     ("model.capability", {"slope": 0}, "greater than 0"),
     # reasoning
     ("reasoning.policies", [], "at least 1 item"),
-    ("reasoning.policies", ["best_of_n"], "best_of_n needs its integers, such as"),
-    ("reasoning.policies", ["majority_vote"], "majority_vote needs its integers"),
-    ("reasoning.policies", ["tree_of_thought"], "tree_of_thought needs its integers"),
+    ("reasoning.policies", ["best_of_n"], "best_of_n needs its numbers, such as"),
+    ("reasoning.policies", ["majority_vote"], "majority_vote needs its numbers"),
+    ("reasoning.policies", ["tree_of_thought"], "tree_of_thought needs its numbers"),
     ("reasoning.policies", ["tree_of_though"], "did you mean tree_of_thought?"),
     ("reasoning.policies", ["zzz"], "no policy is named 'zzz'; one of chain_of_thought"),
     ("reasoning.policies", [{}], "name one policy: chain_of_thought, tree_of_thought"),

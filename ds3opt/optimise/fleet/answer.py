@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, DOLLARS, JOULES, Resource
-from ds3opt.fleet.serving import latency_seconds, shapes_at
+from ds3opt.fleet.serving import latency_seconds
 from ds3opt.optimise.answer import not_attempted
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix
@@ -113,21 +114,20 @@ def _rows(
             way = None if policy is not None else chosen.words
             expected = float(fleet.offered.tokens[existing])
             budget = float(fleet.offered.longest_tokens[existing])
-            width = 1 if policy is None else policy.samples * policy.branches
+            width = 1.0 if policy is None else policy.width
             steps = budget / (width * float(tasks.tokens_per_step[task]))
         else:
             policy = fleet.problem.policies[int(options.policy[option])]
-            width = policy.samples * policy.branches
-            expected = width * float(mix.found.trace_tokens[i])
+            expected = policy.samples * policy.branches * float(mix.found.trace_tokens[i])
             steps = float(options.steps[option])
-            budget = width * float(tasks.tokens_per_step[task]) * steps
+            budget = policy.width * float(tasks.tokens_per_step[task]) * steps
         rows.append(
             (
                 task,
                 TaskAllocation(
                     name=tasks.group_names[tasks.group[task]],
-                    difficulty=float(tasks.difficulty[task]),
-                    skills=int(tasks.skills[task]),
+                    difficulty=tasks.point(task)[0],
+                    skills=tasks.point(task)[1],
                     share=share,
                     fraction=part,
                     policy=policy,

@@ -8,14 +8,9 @@ import numpy as np
 
 from ds3opt.fleet import Fleet
 from ds3opt.fleet.candidates import KnownModel, Offered, Way, joined
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, FLOP, JOULES, USES
-from ds3opt.fleet.serving import (
-    deployment,
-    latency_seconds,
-    least_latency_seconds,
-    shapes_at,
-    used,
-)
+from ds3opt.fleet.serving import served
 from ds3opt.optimise.fleet.requests import requests_of
 from ds3opt.optimise.menu import evaluate, first_actions
 
@@ -48,29 +43,11 @@ def _offered(fleet: Fleet, known: KnownModel, steps_per_octave: int) -> Offered:
     latency = np.full(count, np.nan)
     accelerators, sequences = np.zeros(count), np.zeros(count)
     if fleet.server is not None:
-        placed = deployment(fleet.server, shape, requests)
-        accelerators, sequences = placed.accelerators, placed.sequences
-        use = used(
-            fleet.server,
-            shape,
-            requests,
-            output / requests.width,
-            accelerators,
-            sequences,
-            values.checking,
+        placed, use, latency = served(
+            fleet.server, shape, requests, output / requests.width, values.checking
         )
         uses[:, ACCELERATOR_SECONDS], uses[:, JOULES] = use.accelerator_seconds, use.joules
-        latency = np.where(
-            placed.possible,
-            latency_seconds(
-                fleet.server,
-                shape,
-                requests,
-                np.maximum(accelerators, 1.0),
-                np.maximum(sequences, 1.0),
-            ),
-            least_latency_seconds(fleet.server, shape, requests),
-        )
+        accelerators, sequences = placed.accelerators, placed.sequences
     ways = tuple(Way(known.name, policy, policy.words()) for policy in problem.policies)
     return Offered(
         task=actions.task,

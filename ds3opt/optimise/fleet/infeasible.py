@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from ds3opt.fleet import Fleet
-from ds3opt.fleet.serving import least_latency_seconds, shapes_at
+from ds3opt.fleet.models import shapes_at
+from ds3opt.fleet.serving import least_latency_seconds
 from ds3opt.optimise.fleet.branch import Branch
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import best_mix_of
 from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
+from ds3opt.optimise.saturation import beyond_plateaus
 from ds3opt.optimise.solution import UNITS, Infeasibility
 from ds3opt.units import format_quantity
 
@@ -27,20 +29,18 @@ def too_large(search: FleetSearch) -> Infeasibility | None:
     if fleet.server is None or fleet.models is None or fleet.offered is not None:
         return None
     server = fleet.server
-    each = server.device.memory_bytes * server.efficiency.usable_memory
-    usable = float(each - server.efficiency.reserve_bytes)
     weights = float(np.min(np.asarray(fleet.models.shape.weight_bytes)))
     largest = max(server.replica_sizes)
-    if weights < largest * usable:
+    if weights < largest * server.usable_bytes:
         return None
-    needed = float(np.floor(weights / usable)) + 1.0
+    needed = float(np.floor(weights / server.usable_bytes)) + 1.0
     return Infeasibility(
         "hardware.inference.accelerators_per_replica",
         float(largest),
         needed,
         "accelerators",
         f"no model fits a replica: the smallest has {weights / 1e9:.4g} GB of weights, and "
-        f"{largest} accelerators have {largest * usable / 1e9:.4g} GB for weights and caches",
+        f"{server.largest_replica}",
     )
 
 
@@ -108,7 +108,7 @@ def explain(search: FleetSearch) -> Infeasibility:
             caps=np.where(caps, _FREE, ledger.caps),
         )
         if _feasible(search, relaxed):
-            return _too_small(fleet, key, rows, caps, relaxed)
+            return _too_small(search, key, rows, caps, relaxed)
     if not named:
         return _without_limits(search, free)
     key = named[0][0]
@@ -143,18 +143,21 @@ def _given(fleet: Fleet, key: str) -> tuple[float, str]:
 
 
 def _too_small(
-    fleet: Fleet, key: str, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger
+    search: FleetSearch, key: str, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger
 ) -> Infeasibility:
-    given, dimension = _given(fleet, key)
-    least = _least(fleet, rows, caps, relaxed)
+    given, dimension = _given(search.fleet, key)
+    least = _least(search, rows, caps, relaxed)
     words = f"{key} of {format_quantity(given, dimension)} is too small"
     if least is not None:
         words += f": the cheapest feasible plan needs {format_quantity(least, dimension)}"
     return Infeasibility(key, given, least, UNITS[dimension], words)
 
 
-def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) -> float | None:
+def _least(
+    search: FleetSearch, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger
+) -> float | None:
     """The least that any plan takes of a limit, the others kept."""
+    fleet = search.fleet
     periods = len(fleet.periods)
     if np.count_nonzero(rows) > 1 or (np.any(rows) and periods > 1):
         return None
@@ -177,9 +180,9 @@ def _least(fleet: Fleet, rows: np.ndarray, caps: np.ndarray, relaxed: Ledger) ->
         objective_training=training,
         worth=np.zeros(len(fleet.tasks)),
     )
-    search = FleetSearch(there)
-    ledger = Ledger.of(there, resource_scale(search))
-    plan, _ = Branch(search, ledger).run(1e-3, _QUICK_CELLS)
+    beside = FleetSearch(there, search)
+    ledger = Ledger.of(there, resource_scale(beside))
+    plan, _ = Branch(beside, ledger).run(1e-3, _QUICK_CELLS)
     if not np.isfinite(plan.value):
         return None
     least = -plan.value * ledger.scale
@@ -227,22 +230,25 @@ def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:
         least = float(tasks.group_min_accuracy[group])
         if least > best[group]:
             name = tasks.group_names[group]
+            advice = beyond_plateaus(fleet.problem, least, group, fleet.populations)
             return Infeasibility(
                 f"min_accuracy of {name}",
                 least,
                 float(best[group]),
                 "accuracy",
                 f"class {name} reaches {100 * best[group]:.2f} % at most with the policies, "
-                "replicas and latency that it may have",
+                "replicas and latency that it may have" + (f"; {advice}" if advice else ""),
             )
     total = float(best @ tasks.group_share)
     target = fleet.problem.target_accuracy or 0.0
+    advice = beyond_plateaus(fleet.problem, target, None, fleet.populations)
     return Infeasibility(
         "accuracy",
         target,
         total,
         "accuracy",
-        f"the highest accuracy within reach is {100 * total:.4g} %",
+        f"the highest accuracy within reach is {100 * total:.4g} %"
+        + (f"; {advice}" if advice else ""),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet
+from ds3opt.fleet.models import shapes_at
 from ds3opt.fleet.resources import ACCELERATOR_SECONDS, FLOP, JOULES, USES
 from ds3opt.fleet.serving import (
     Deployment,
@@ -15,7 +16,6 @@ from ds3opt.fleet.serving import (
     Use,
     batch_of,
     deployment,
-    shapes_at,
     used,
 )
 from ds3opt.optimise.fleet.requests import requests_of
@@ -45,15 +45,22 @@ class Options:
         return int(self.task.size)
 
 
-def options_of(fleet: Fleet, *, trained: bool) -> Options:
-    """The options of all tasks, with a trained model or without."""
+def options_of(fleet: Fleet, *, trained: bool, actions: Actions | None = None) -> Options:
+    """The options of all tasks, with a trained model or without.
+
+    Parameters
+    ----------
+    actions : all that a trained model may do, in place of every policy and token budget.
+    """
     problem = fleet.problem
     if trained:
-        actions = first_actions(problem, STEPS_PER_OCTAVE)
-        thin = first_actions(problem, _COARSE)
-        keys = (actions.task, actions.policy, actions.steps)
-        coarse = _member(keys, (thin.task, thin.policy, thin.steps), len(problem.policies))
-        task, policy, steps = keys
+        chosen = first_actions(problem, STEPS_PER_OCTAVE) if actions is None else actions
+        task, policy, steps = chosen.task, chosen.policy, chosen.steps
+        coarse = np.ones(task.size, bool)
+        if actions is None:
+            thin = first_actions(problem, _COARSE)
+            among = (thin.task, thin.policy, thin.steps)
+            coarse = _member((task, policy, steps), among, len(problem.policies))
         existing = np.full(task.size, -1, dtype=np.intp)
     else:
         task = policy = existing = np.zeros(0, dtype=np.intp)

@@ -6,7 +6,7 @@ against all others is for `branch` to say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from ds3opt.optimise.fleet.existing import with_known_models
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.options import STEPS_PER_OCTAVE, Evaluator, Options, options_of
 from ds3opt.optimise.fleet.prices import Offers, best_net, bound, good_prices, net_worth
+from ds3opt.optimise.menu import Actions
 from ds3opt.optimise.training import Training
 
 FloatArray = NDArray[np.float64]
@@ -58,18 +59,32 @@ def better(best: Plan, found: list[Plan]) -> Plan:
 class FleetSearch:
     """The best plan for a fleet and the least upper bound found for any."""
 
-    def __init__(self, fleet: Fleet, like: FleetSearch | None = None) -> None:
-        fleet = with_known_models(fleet, STEPS_PER_OCTAVE)
-        self.fleet = fleet
+    def __init__(
+        self, fleet: Fleet, like: FleetSearch | None = None, *, actions: Actions | None = None
+    ) -> None:
+        """A search over a fleet.
+
+        Parameters
+        ----------
+        like : a search over the same tasks, models and servers under other limits, or another rule
+            for training: its options, and what they use, are taken over.
+        actions : all that a trained model may do, in place of every policy and token budget.
+        """
+        self.fleet: Fleet = (
+            with_known_models(fleet, STEPS_PER_OCTAVE)
+            if like is None
+            else replace(fleet, offered=like.fleet.offered, known=())
+        )
         self.space = fleet.problem.space
         self.training = Training(self.space)
-        if like is not None:
-            # the same tasks and shapes: what was worked out of them holds here too
-            self.options: Options = like.options
-            self.evaluate: Evaluator = like.evaluate
+        self.options: Options
+        self.evaluate: Evaluator
+        if like is None:
+            trained = fleet.models is not None
+            self.options = options_of(self.fleet, trained=trained, actions=actions)
+            self.evaluate = Evaluator(self.fleet, self.options)
         else:
-            self.options = options_of(fleet, trained=fleet.models is not None)
-            self.evaluate = Evaluator(fleet, self.options)
+            self.options, self.evaluate = like.options, like.evaluate
         self.without = np.flatnonzero(self.options.existing >= 0)
         self.every = np.arange(len(self.options))
         self.coarse = np.flatnonzero(self.options.coarse)

@@ -16,12 +16,14 @@ IntArray = NDArray[np.intp]
 def requests_of(fleet: Fleet, task: IntArray, policy: IntArray, steps: FloatArray) -> Requests:
     """Requests of tasks that policies serve with so many steps a trace, each (option,)."""
     problem, tasks = fleet.problem, fleet.tasks
-    samples = np.array([p.samples for p in problem.policies], dtype=np.float64)[policy]
-    branches = np.array([p.branches for p in problem.policies], dtype=np.float64)[policy]
+    samples, branches, overhead = np.array(
+        [(p.samples, p.branches, p.token_overhead) for p in problem.policies], dtype=np.float64
+    ).T[:, policy]
     per_step = tasks.tokens_per_step[task]
+    trace = overhead * per_step * steps  # what does not end in a trace is spread over those that do
     prompt = tasks.prompt_tokens[task]
     check = np.zeros(task.size)
-    output = samples * branches * per_step * steps
+    output = samples * branches * trace
     for index, chosen in enumerate(problem.policies):
         at = np.flatnonzero(policy == index)
         if at.size:
@@ -33,7 +35,7 @@ def requests_of(fleet: Fleet, task: IntArray, policy: IntArray, steps: FloatArra
         samples=samples,
         branches=branches,
         step_tokens=per_step,
-        trace_tokens=per_step * steps,
+        trace_tokens=trace,
         longest_check_flop=check,
         max_latency=fleet.max_latency[task],
     )

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ds3opt.fleet import Fleet, compile_fleet
 from ds3opt.optimise.answer import class_outcomes
+from ds3opt.optimise.baseline import on_rule
 from ds3opt.optimise.fleet.answer import FleetOutcome, outcome_of
 from ds3opt.optimise.fleet.branch import Branch
+from ds3opt.optimise.fleet.given import search_as_given
 from ds3opt.optimise.fleet.infeasible import explain, too_large, too_slow
 from ds3opt.optimise.fleet.ledger import Ledger
 from ds3opt.optimise.fleet.mix import FleetMix, best_mix_of
@@ -77,33 +79,53 @@ def solve_fleet(
     details : also baselines, shadow prices and the ranges of decisions within the gap.
     progress : called with a stage and the fraction of it that is done.
     """
-    search = FleetSearch(compile_fleet(scenario))
-    fleet = search.fleet
-    late = too_large(search) or too_slow(search)
-    solved = None
-    if late is None:
-        solved = _solved(search, Ledger.of(fleet, resource_scale(search)), progress)
-    if solved is None:
-        solution = replace(_empty(fleet), infeasibility=late or explain(search))
-    else:
-        solution = _solution(search, solved, details=details)
-        if details:
-            solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    plan = solved_mix(scenario, details=details, progress=progress)
+    search, solution = plan.search, plan.solution
     asked = scenario.frontier if frontier else None
     if asked is not None:
         values = np.geomspace(asked.from_, asked.to, asked.points)
         values[0], values[-1] = asked.from_, asked.to
         points = []
         for number, value in enumerate(values):
-            points.append(_point(scenario, asked.over, float(value)))
+            points.append(_point(scenario, asked.over, float(value), search))
             if progress is not None:
                 progress("frontier", (number + 1) / values.size)
         solution = replace(solution, frontier_over=asked.over, frontier=tuple(points))
-    return replace(solution, horizon_seconds=scenario.workload.horizon)
+    return solution
 
 
-def _solved(search: FleetSearch, ledger: Ledger, progress: Progress | None) -> _Solved | None:
-    """The optimum under a ledger; None where no plan keeps every limit."""
+@dataclass(frozen=True)
+class FleetPlan:
+    """A solution with the mix and the prices behind it."""
+
+    solution: Solution
+    search: FleetSearch
+    ledger: Ledger | None = None
+    """None where nothing is feasible."""
+    mix: FleetMix | None = None
+
+
+def solved_mix(
+    scenario: Scenario, *, details: bool = True, progress: Progress | None = None
+) -> FleetPlan:
+    """The certified optimum with its mix; arguments as in `solve_fleet`, no frontier."""
+    search = FleetSearch(compile_fleet(scenario))
+    horizon = scenario.workload.horizon
+    late = too_large(search) or too_slow(search)
+    solved = None if late is not None else _solved(search, progress)
+    if solved is None:
+        nothing = replace(_empty(search.fleet), infeasibility=late or explain(search))
+        return FleetPlan(replace(nothing, horizon_seconds=horizon), search)
+    solution = _solution(search, solved, details=details)
+    if details:
+        solution = replace(solution, baselines=_baselines(search, solved.mix.plan.price))
+    solution = replace(solution, horizon_seconds=horizon)
+    return FleetPlan(solution, search, solved.ledger, solved.mix)
+
+
+def _solved(search: FleetSearch, progress: Progress | None) -> _Solved | None:
+    """The optimum; None where no plan keeps every limit."""
+    ledger = Ledger.of(search.fleet, resource_scale(search))
     problem = search.fleet.problem
     relative = search.fleet.minimised is not None
     gap = problem.resource_gap if relative else problem.gap * search.fleet.scale / ledger.scale
@@ -342,12 +364,7 @@ def _baseline(
     fleet: Fleet, beside: FleetSearch, price: FloatArray | None, name: str, words: str
 ) -> Baseline:
     """The best that a rule for training tokens reaches: a scan of the shapes, not certified."""
-    space = fleet.problem.space
-    if name == "training_optimal_ratio":
-        space = replace(space, on_ray=True, tokens_per_parameter=(0.0, math.inf))
-    else:
-        space = replace(space, tokens_per_parameter=(20.0, 20.0))
-    there = replace(fleet, problem=replace(fleet.problem, space=space), offered=None, known=())
+    there = replace(fleet, problem=on_rule(fleet.problem, name), offered=None, known=())
     search = FleetSearch(there, beside if fleet.offered is None else None)
     ledger = Ledger.of(there, resource_scale(search))
     plan = search.scan(ledger, price if fleet.minimised is None else None)
@@ -362,12 +379,16 @@ def _baseline(
     return Baseline(name, words, sign * value, outcome.parameters, outcome.training_tokens)
 
 
-def _point(scenario: Scenario, over: str, value: float) -> FrontierPoint:
-    """One row of the Pareto table."""
+def _point(scenario: Scenario, over: str, value: float, like: FleetSearch) -> FrontierPoint:
+    """One row of the Pareto table, with what was worked out of the same tasks and shapes."""
     limits = scenario.limits.model_copy(update={over: value})
     there = scenario.model_copy(update={"limits": limits, "frontier": None})
-    solution = solve_fleet(there, frontier=False, details=False)
-    return frontier_point(value, solution)
+    search = FleetSearch(compile_fleet(there, like.fleet.models), like)
+    possible = too_large(search) is None and too_slow(search) is None
+    solved = _solved(search, None) if possible else None
+    # a row says that there is no plan, not why
+    found = _empty(search.fleet) if solved is None else _solution(search, solved, details=False)
+    return frontier_point(value, found)
 
 
 def evaluate_fleet(
@@ -378,27 +399,35 @@ def evaluate_fleet(
     policies: Mapping[str, str] | None = None,
     token_budgets: Mapping[str, float] | None = None,
 ) -> Solution:
-    """Score a given model on a fleet; policies and token budgets are chosen as well as possible.
+    """Score a given model on a fleet; what is not given is chosen as well as possible.
+
+    Parameters
+    ----------
+    training_tokens : None where the scenario's data is infinite.
+    policies, token_budgets : by class, as for scenarios without hardware.
 
     Raises
     ------
-    UsageError : where policies or token budgets are given: they are chosen here.
+    UsageError : for a class or a policy that the scenario does not have.
     """
-    from ds3opt.errors import UsageError
-    from ds3opt.fleet.models import one_model
+    return mix_for_model(
+        scenario, parameters, training_tokens, policies=policies, token_budgets=token_budgets
+    ).solution
 
-    if policies or token_budgets:
-        raise UsageError("on hardware policies and token budgets are chosen, not given")
-    given = training_tokens if training_tokens is not None else math.inf
-    fleet = compile_fleet(scenario, one_model(scenario, parameters))
-    space = replace(
-        fleet.problem.space,
-        parameters=(parameters, parameters),
-        training_tokens=(given, given),
-        tokens_per_parameter=(0.0, math.inf),
+
+def mix_for_model(
+    scenario: Scenario,
+    parameters: float,
+    training_tokens: float | None,
+    *,
+    policies: Mapping[str, str] | None = None,
+    token_budgets: Mapping[str, float] | None = None,
+) -> FleetPlan:
+    """A given model on a fleet with its best mix; arguments as in `evaluate_fleet`."""
+    search = search_as_given(
+        scenario, parameters, training_tokens, policies or {}, token_budgets or {}
     )
-    fleet = replace(fleet, problem=replace(fleet.problem, space=space))
-    search = FleetSearch(fleet)
+    fleet = search.fleet
     ledger = Ledger.of(fleet, resource_scale(search))
     lowest, _ = search.loss_span(ledger)
     plan = Plan(shape=0, loss=float(lowest[0]))
@@ -408,12 +437,12 @@ def evaluate_fleet(
     if np.isfinite(plan.value):
         mix = best_mix_of(search, ledger, plan)
     if mix is None:
-        return replace(_empty(fleet), infeasibility=explain(search))
+        return FleetPlan(replace(_empty(fleet), infeasibility=explain(search)), search)
     solved = _Solved(ledger, mix, mix.value, fleet.problem.gap, search.every)
-    solution = _solution(search, solved, details=False)
-    return replace(
-        solution,
+    solution = replace(
+        _solution(search, solved, details=False),
         status=Status.EVALUATED,
         certificate=None,
         horizon_seconds=scenario.workload.horizon,
     )
+    return FleetPlan(solution, search, ledger, mix)

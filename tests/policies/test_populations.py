@@ -14,9 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ds3opt.fleet.population import answer_success, beta_quadrature
+from ds3opt.laws.populations import beta_quadrature
 from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TaskTraits
 from ds3opt.schema.candidates import Measured
+
+
+def answer_success(measured: Measured, policy: Policy, who: TaskTraits) -> float | None:
+    return policy.success_over(measured.over(), who)
+
 
 Oracle = Callable[[str], ModuleType]
 SPLIT = (0.5, 0.3, 0.2)
@@ -280,3 +285,15 @@ def test_success_is_a_chance_that_rises_with_traces(
         assert -1e-12 <= found <= 1.0 + 1e-12
         assert found >= previous - 1e-12
         previous = found
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.32, 0.98), (0.02, 81.0), (2.0, 3.0)])
+@pytest.mark.parametrize("samples", [1000, 30_000, 100_000])
+def test_quadrature_keeps_up_with_many_traces(alpha: float, beta: float, samples: int) -> None:
+    """A scoring verifier without error, averaged, is the closed form of a perfect one."""
+    problems = population(alpha, beta).over()
+    covered = problems.covered(samples)
+    found = problems.mean(
+        lambda chance: -np.expm1(samples * np.log1p(-np.minimum(chance, 1 - 1e-16))), samples
+    )
+    assert found == pytest.approx(covered, rel=1e-9)

@@ -1,0 +1,1 @@
+"""Why an answer is what it is: rivals of its policies, what holds classes back, exchange rates."""
