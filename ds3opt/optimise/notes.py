@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ds3opt.laws.loss import LossLaw
 from ds3opt.laws.populations import SingleRate
 from ds3opt.optimise.learned import about_graph
-from ds3opt.laws.loss import LossLaw
 from ds3opt.optimise.solution import Note, TaskAllocation
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
