@@ -101,13 +101,13 @@ def test_same_seed_same_bytes(said, runs) -> None:
     assert first != said(*usual, "--seed", "1")[1]
 
 
-def test_a_law_file_serves_a_scenario_and_can_be_shown(run, runs, tmp_path) -> None:
+def test_a_law_file_serves_a_scenario_and_can_be_shown(run, said, runs, tmp_path) -> None:
     done = run("fit", "loss", "runs.csv", "-o", "mine.yaml", "--bootstrap", "30")
     assert (done.returncode, done.stderr) == (0, "ds3opt: wrote mine.yaml\n")
     (tmp_path / "scores.csv").write_text(scores_text())
     lines = (tmp_path / "scores.csv").read_text().splitlines()
     (tmp_path / "scores.csv").write_text("\n".join(lines[:25]) + "\n")
-    assert run("fit", "accuracy", "scores.csv", "-o", "maps.yaml", "-q").returncode == 0
+    assert said("fit", "accuracy", "scores.csv", "-o", "maps.yaml", "-q")[0] == 0
     (tmp_path / "s.yaml").write_text(SOLVED)
     done = run("solve", "s.yaml", "-f", "json")
     assert done.returncode == 0, done.stderr
@@ -115,11 +115,11 @@ def test_a_law_file_serves_a_scenario_and_can_be_shown(run, runs, tmp_path) -> N
     assert found["provenance"]["loss_law"] == "mine"
     assert "runs.csv" in found["provenance"]["loss_law_source"]
     assert any("mine was fitted on" in one["message"] for one in found["warnings"])
-    shown = run("laws", "show", "mine.yaml").stdout
+    shown = said("laws", "show", "mine.yaml")[1]
     assert "data_exponent" in shown
     assert "tokens per parameter" in shown
-    assert "Constants of code" in run("laws", "show", "maps.yaml").stdout
-    assert json.loads(run("laws", "show", "mine.yaml", "-f", "json").stdout)["kind"] == "loss_law"
+    assert "Constants of code" in said("laws", "show", "maps.yaml")[1]
+    assert json.loads(said("laws", "show", "mine.yaml", "-f", "json")[1])["kind"] == "loss_law"
 
 
 def test_a_file_is_not_overwritten_by_surprise(said, runs, tmp_path) -> None:

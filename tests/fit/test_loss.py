@@ -45,7 +45,7 @@ def published(shared) -> LossRuns:
 def test_the_published_runs_have_the_fit_of_the_replication(published, shared):
     """Besiroglu et al. 2024, refitted from 4,500 starts by another program."""
     reference = json.loads(shared("data/chinchilla_refit_reference.json").read_text())
-    fit = fit_loss(published, draws=1000, seed=0)
+    fit = fit_loss(published, draws=400, seed=0)
     assert fit.huber_sum <= 0.0010183
     assert fit.huber_sum == pytest.approx(reference["drop5"]["huber_sum"], rel=1e-9)
     for name, value in fit.values.items():
@@ -53,7 +53,7 @@ def test_the_published_runs_have_the_fit_of_the_replication(published, shared):
     assert fit.rms_log_error == pytest.approx(reference["drop5"]["rmse_log"], rel=1e-5)
     assert fit.agreeing == fit.polished == fit.starts
     assert fit.at_edge == ()
-    bootstrap = reference["bootstrap"]
+    bootstrap = reference["bootstrap"]  # 400 draws know a standard error to 4 %
     for column, name in enumerate(fit.names):
         found = spread(fit.draws[:, column])
         assert found.standard_error == pytest.approx(bootstrap["se"][NAMES[name]], rel=0.15)
@@ -73,6 +73,7 @@ def test_published_laws_fit_the_published_runs_as_the_reference_says(published, 
         assert total == pytest.approx(reference[key], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_all_245_runs(published, shared):
     reference = json.loads(shared("data/chinchilla_refit_reference.json").read_text())["drop0"]
     with open(shared("data/chinchilla_training_runs.csv"), encoding="utf-8") as file:
