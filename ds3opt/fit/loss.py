@@ -188,7 +188,7 @@ def fit_loss(
 
     drawn = np.empty((0, surface.size))
     if draws:
-        smooth, _ = solved(best[None, :], delta=inf)
+        smooth, _ = solved(best[None, :], delta=inf, stage="starts")
         weights = resampling_weights(rows, draws, seed)
         tries = [
             solved(np.repeat(start, draws, axis=0), weights, stage="resamples")
