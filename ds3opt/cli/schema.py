@@ -63,8 +63,8 @@ def scenario_schema() -> dict[str, Any]:
         part = found["$defs"][name]
         config = {**_TEXT, "description": "A Hugging Face config.json that the figures are from."}
         part["properties"]["config"] = config
-        forms = [["config"], ["name"], part.pop("required")]
-        part["anyOf"] = [{"required": form} for form in forms]
+        ways = [["config"], ["name"], part.pop("required")]
+        part["anyOf"] = [{"required": way} for way in ways]
     found = _with_short_forms(found)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
