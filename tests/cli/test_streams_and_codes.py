@@ -276,8 +276,8 @@ def test_help_names_arguments_describes_options_and_gives_an_example(
 def test_commands_are_listed_in_the_order_of_use(run) -> None:
     listed = run("--help").stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "solve", "pareto", "evaluate", "simulate", "check", "diff", "scenarios", "laws", "hardware",
-        "validate", "schema", "new",
+        "solve", "pareto", "evaluate", "explain", "plot", "simulate", "coverage", "check", "diff",
+        "scenarios", "laws", "hardware", "validate", "reproduce", "schema", "new",
     ]  # fmt: skip
 
 
