@@ -82,9 +82,9 @@ def _identity(row: AnswerRow) -> dict[str, Any]:
 def records(found: Comparison, name: str = "") -> Table:
     """One record for each mean of each row."""
     names = (
-        "name", "share", "difficulty_nats_per_token", "skills", "level", "reasoning_level", "policy",
-        "samples", "branches", "token_budget", "quantity", "unit", "mean", "low", "high", "standard_error",
-        "closed_form", "z", "agrees",
+        "name", "share", "difficulty_nats_per_token", "skills", "level", "reasoning_level",
+        "policy", "samples", "branches", "token_budget", "quantity", "unit", "mean", "low", "high",
+        "standard_error", "closed_form", "z", "agrees",
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
     for one in found.simulated:

@@ -115,7 +115,7 @@ class SkillGraphTraining:
     def _at_threshold(self, ratio: FloatArray) -> FloatArray:
         """Ratios, with those at the learning threshold that rounding puts just below it."""
         at = self.learning_threshold
-        return np.where(np.abs(ratio - at) <= 1e-9 * at, at, ratio)
+        return np.asarray(np.where(np.abs(ratio - at) <= 1e-9 * at, at, ratio))
 
     def training_tokens_for(
         self,
