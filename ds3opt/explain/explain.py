@@ -24,6 +24,7 @@ from ds3opt.optimise.local import room_for
 from ds3opt.optimise.overrides import fixed_actions
 from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
 
@@ -121,11 +122,10 @@ def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
     size = solution.parameters
     assert size is not None
     there = with_model(problem, solution)
-    if there.levels is not None:
-        loss = float(there.levels.law.least_loss(size))
-    else:
-        # where every class was measured, nothing depends on it
-        loss = there.space.law.irreducible if solution.loss is None else solution.loss
+    loss = solution.loss
+    if loss is None:  # on a skill graph, or where every class was measured
+        one, tokens = np.array([size]), np.array([there.space.training_tokens[0]])
+        loss = float(Training(there.space).reached_loss(one, tokens)[0])
     budgets = problem.budgets
     if problem.target_accuracy is not None and solution.certificate is not None:
         budgets = budgets.with_limit(problem.objective, solution.certificate.upper)

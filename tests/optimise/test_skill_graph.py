@@ -14,6 +14,7 @@ import pytest
 from ds3opt.errors import UsageError
 from ds3opt.laws.skill_graph import SkillGraph
 from ds3opt.laws.skill_training import SkillGraphTraining
+from ds3opt.optimise import baseline
 from ds3opt.optimise.learned import about_graph
 from ds3opt.optimise.levels import worthwhile
 from ds3opt.optimise.solution import Solution, Status
@@ -372,3 +373,13 @@ def test_levels_of_which_a_skill_needs_less_than_one_skill_are_warned_of(
     assert row.attempted
     notes = about_graph(SkillGraphTraining(), 20.0, (row,))
     assert ("low_levels" in [note.code for note in notes]) == warned
+
+
+def test_baselines_are_the_same_however_many_menus_are_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = scenario(model={"skill_graph": {}, "tokens_per_parameter": [18.2, 30]})
+    whole = solved(given, details=True).baselines
+    monkeypatch.setattr(baseline, "_MOST_ACTIONS", 1000)
+    assert solved(given, details=True).baselines == whole
+    assert all(one.value is not None for one in whole)
