@@ -98,6 +98,7 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
             )
         )
     from ds3opt.explain.rivals import rivals_of
+    from ds3opt.explain.setting import serves
     from ds3opt.explain.turning_points import typical_tasks
 
     setting, solution = found
@@ -120,14 +121,7 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
             curves.append(
                 PolicyCurve(rival.policy, rival.chosen, every.tokens[order], every.success[order])
             )
-        point = setting.tasks.point(task)
-        rows = [
-            row
-            for row in solution.tasks
-            if row.name == setting.tasks.group_names[number]
-            and row.attempted
-            and (row.difficulty, row.skills) == point
-        ]
+        rows = [row for row in solution.tasks if serves(row, setting.tasks, task)]
         plan = tuple((row.expected_tokens, row.accuracy) for row in rows)
         panels.append(ClassPanel(setting.tasks.group_names[number], tuple(curves), plan))
     return SuccessPicture(scenario.name, tuple(panels), len(typical) - len(panels))
