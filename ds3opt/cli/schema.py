@@ -32,7 +32,7 @@ _TEXT_TOO = {
     "Measured": ("success_counts",),
 }
 """Keys that take text besides: a quantity of whatever the limit is, money, a file."""
-_EITHER = {"TaskClass": (["difficulty", "skills"], ["measured"])}
+_EITHER = {"TaskClass": (["difficulty", "skills"], ["level", "skills"], ["measured"])}
 """Keys that are required, or else others in their place."""
 _NAMED = ("ModelShapeSpec", "TrainableShape")
 """Parts that may replace single figures of what they name."""
@@ -55,16 +55,17 @@ def scenario_schema() -> dict[str, Any]:
     for name, keys in _TEXT_TOO.items():
         properties = found["$defs"][name]["properties"]
         properties |= {key: _or_text(properties[key]) for key in keys}
-    for name, (usual, other) in _EITHER.items():
+    for name, forms in _EITHER.items():
         part = found["$defs"][name]
-        part["required"] = [key for key in part["required"] if key not in usual]
-        part["anyOf"] = [{"required": usual}, {"required": other}]
+        one_of_them = {key for form in forms for key in form}
+        part["required"] = [key for key in part["required"] if key not in one_of_them]
+        part["anyOf"] = [{"required": form} for form in forms]
     for name in _NAMED:
         part = found["$defs"][name]
         config = {**_TEXT, "description": "A Hugging Face config.json that the figures are from."}
         part["properties"]["config"] = config
-        forms = [["config"], ["name"], part.pop("required")]
-        part["anyOf"] = [{"required": form} for form in forms]
+        ways = [["config"], ["name"], part.pop("required")]
+        part["anyOf"] = [{"required": way} for way in ways]
     found = _with_short_forms(found)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -68,8 +68,10 @@ def _identity(row: AnswerRow) -> dict[str, Any]:
         "name": allocation.name,
         "share": allocation.share,
         "fraction": allocation.fraction,
-        "difficulty": allocation.difficulty,
+        "difficulty": allocation.difficulty if allocation.level is None else None,
         "skills": allocation.skills,
+        "level": allocation.level,
+        "reasoning_level": allocation.reasoning_level,
         "policy": None if allocation.policy is None else allocation.policy.as_dict(),
         "model": allocation.model,
         "way": allocation.way,
@@ -80,13 +82,13 @@ def _identity(row: AnswerRow) -> dict[str, Any]:
 def records(found: Comparison, name: str = "") -> Table:
     """One record for each mean of each row."""
     names = (
-        "name", "share", "difficulty_nats_per_token", "skills", "policy", "samples", "branches",
-        "token_budget", "quantity", "unit", "mean", "low", "high", "standard_error",
-        "closed_form", "z", "agrees",
+        "name", "share", "difficulty_nats_per_token", "skills", "level", "reasoning_level",
+        "policy", "samples", "branches", "token_budget", "quantity", "unit", "mean", "low", "high",
+        "standard_error", "closed_form", "z", "agrees",
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
     for one in found.simulated:
-        row: tuple[Value, ...] = (name, *[None] * 7)
+        row: tuple[Value, ...] = (name, *[None] * 9)
         if one.row is not None:
             a = one.row.allocation
             policy = a.policy
@@ -94,8 +96,10 @@ def records(found: Comparison, name: str = "") -> Table:
             row = (
                 a.name,
                 a.share,
-                a.difficulty,
+                a.difficulty if a.level is None else None,
                 a.skills,
+                a.level,
+                a.reasoning_level,
                 policy.name,
                 policy.samples,
                 policy.branches,

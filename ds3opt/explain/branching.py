@@ -83,7 +83,7 @@ def _branching(setting: Setting, task: int, served: Served, branches: int) -> Br
     # a budget of whole steps must give them back, whatever division rounds to
     lengths = np.asarray(tokens) / (per_step * widths) * (1.0 + 1e-12)
     steps, levels = np.minimum(lengths, float(tasks.max_steps[task]))
-    skills = float(tasks.skills[task])
+    skills = float(setting.skills[task])
     return Branching(
         name=tasks.group_names[int(tasks.group[task])],
         skills=int(skills),
@@ -95,6 +95,7 @@ def _branching(setting: Setting, task: int, served: Served, branches: int) -> Br
         crossover=float(branching_crossover(skills, np.floor(steps), branches, np.floor(levels))),
         crossover_continuous=float(branching_crossover(skills, steps, branches, levels)),
         threshold=float(branching_threshold(branches)),
+        reasoning_level=row.reasoning_level,
     )
 
 
@@ -105,7 +106,7 @@ def depths_of(
     found = []
     for task, one in zip(typical, served, strict=True):
         r = float(setting.step_success[task])
-        skills = float(setting.tasks.skills[task])
+        skills = float(setting.skills[task])
         if one is None or not one.row.attempted or not 0.0 < r <= 1.0 or skills < 1.0:
             continue
         per_skill = one.row.steps / skills
@@ -117,6 +118,7 @@ def depths_of(
                 steepest=float(steepest_steps(r)[1]),
                 amplification=float(depth_amplification(max(per_skill, 0.0), r)),
                 largest=float(largest_amplification(r)),
+                reasoning_level=one.row.reasoning_level,
             )
         )
     return tuple(found)

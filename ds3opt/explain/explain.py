@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds3opt.explain.branching import Served, branching_of, depths_of
 from ds3opt.explain.exchange import exchange_of, fleet_exchange_of, saturated
@@ -14,15 +15,16 @@ from ds3opt.explain.explanation import ClassExplanation, Explanation, Rival
 from ds3opt.explain.fleet_setting import FleetSetting
 from ds3opt.explain.mechanisms import mechanisms_of
 from ds3opt.explain.rivals import rivals_of
-from ds3opt.explain.setting import FlopSetting, Setting
+from ds3opt.explain.setting import FlopSetting, Setting, serves, with_model
 from ds3opt.explain.turning_points import turning_points_of, typical_tasks
 from ds3opt.fleet import compile_fleet, needs_fleet
-from ds3opt.optimise.answer import mixed
+from ds3opt.optimise.answer import Mix, mixed
 from ds3opt.optimise.fleet.solve import FleetPlan, mix_for_model, solved_mix
 from ds3opt.optimise.local import room_for
 from ds3opt.optimise.overrides import fixed_actions
-from ds3opt.optimise.solution import Solution, TaskAllocation
+from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
 
@@ -65,8 +67,19 @@ def explain(
         spent = (solution.inference_flop or 0.0) * share
         found = replace(found, price_per_percent=0.01 * spent)
     return _with_exchange(
-        found, exchange, solution, lambda: exchange_of(problem, solution, progress)
+        found,
+        exchange,
+        solution,
+        lambda: exchange_of(problem, solution, progress),
+        _follows(problem),
     )
+
+
+def _follows(problem: Problem) -> str:
+    """Why inference has no choice once training is known; empty where it has."""
+    ratio, budget = problem.space.tokens_per_parameter, problem.token_budget
+    given = problem.shared_budget and budget[0] == budget[1] and ratio[0] == ratio[1]
+    return "the scenario gives the token budget and the ratio of training" if given else ""
 
 
 def _why_nothing(solution: Solution) -> tuple[str, ...]:
@@ -76,12 +89,18 @@ def _why_nothing(solution: Solution) -> tuple[str, ...]:
 
 
 def _with_exchange(
-    found: Explanation, asked: bool, solution: Solution, rates: Callable[[], object]
+    found: Explanation,
+    asked: bool,
+    solution: Solution,
+    rates: Callable[[], object],
+    follows: str = "",
 ) -> Explanation:
     told = list(found.not_applicable)
     rate = None
     if not solution.training_flop:
         told.append("training against inference: nothing is trained, or data is endless and free")
+    elif follows:
+        told.append(f"training against inference: {follows}")
     elif saturated(solution):
         told.append("training against inference: everything is solved, so more changes nothing")
     elif asked:
@@ -100,17 +119,13 @@ def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
     """The plan's model, and the price of compute at its margin."""
     tasks = problem.tasks
     assert tasks is not None
-    size, loss = solution.parameters, solution.loss
+    size = solution.parameters
     assert size is not None
-    assert loss is not None
-    tokens = math.inf if solution.training_tokens is None else solution.training_tokens
-    given = replace(
-        problem.space,
-        parameters=(size, size),
-        training_tokens=(tokens, tokens),
-        tokens_per_parameter=(0.0, math.inf),
-    )
-    there = replace(problem, space=given)
+    there = with_model(problem, solution)
+    loss = solution.loss
+    if loss is None:  # on a skill graph, or where every class was measured
+        one, tokens = np.array([size]), np.array([there.space.training_tokens[0]])
+        loss = float(Training(there.space).reached_loss(one, tokens)[0])
     budgets = problem.budgets
     if problem.target_accuracy is not None and solution.certificate is not None:
         budgets = budgets.with_limit(problem.objective, solution.certificate.upper)
@@ -123,7 +138,20 @@ def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
     for row in solution.tasks:
         flop[tasks.group_names.index(row.name)] += row.inference_flop
     paid = price * flop / (2.0 * size * problem.tasks_served)
-    return FlopSetting(there, size, loss, price, worth, paid)
+    return FlopSetting(there, size, loss, price, worth, paid, reasoning=_reasoning(there, mix))
+
+
+def _reasoning(problem: Problem, mix: Mix | None) -> NDArray[np.intp] | None:
+    """Level at which most of each task is reasoned, 0 where none is; None without a graph."""
+    if problem.levels is None:
+        return None
+    assert problem.tasks is not None
+    found = np.zeros(len(problem.tasks), dtype=np.intp)
+    if mix is not None:
+        used = np.flatnonzero(mix.amount > 0.0)
+        used = used[np.argsort(mix.amount[used], kind="stable")]
+        found[mix.actions.task[used]] = problem.levels.reasoning[mix.actions.policy[used]]
+    return found
 
 
 # -- on hardware ------------------------------------------------------------------------------
@@ -237,7 +265,7 @@ def _policy(rivals: tuple[Rival, ...], solution: Solution, name: str) -> str:
 def _served(setting: Setting, solution: Solution, task: int) -> Served | None:
     """The model and the allocation of most of a task."""
     tasks = setting.tasks
-    rows = [row for row in solution.tasks if _is_of(row, setting, task)]
+    rows = [row for row in solution.tasks if serves(row, tasks, task)]
     if not rows:
         return None
     row = max(rows, key=lambda one: one.share)
@@ -255,13 +283,3 @@ def _served(setting: Setting, solution: Solution, task: int) -> Served | None:
             width = np.ravel(shape.layers * np.asarray(shape.attention_width))
             return Served(float(np.ravel(shape.active_parameters)[0]), float(width[0]), row)
     return None
-
-
-def _is_of(row: TaskAllocation, setting: Setting, task: int) -> bool:
-    tasks = setting.tasks
-    return (
-        row.name == tasks.group_names[int(tasks.group[task])]
-        and row.difficulty == float(tasks.difficulty[task])
-        and row.skills == int(tasks.skills[task])
-        and row.attempted
-    )

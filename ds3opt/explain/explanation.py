@@ -98,6 +98,8 @@ class Branching:
     crossover_continuous: float
     threshold: float
     """Step success below which the tree can win at length: epsilon-dagger."""
+    reasoning_level: int | None = None
+    """Of the plan, at which skills and step success are told; None without a skill graph."""
 
     @property
     def better(self) -> str:
@@ -118,6 +120,8 @@ class Depth:
     amplification: float
     """At the steps per skill of the plan, over a single step."""
     largest: float
+    reasoning_level: int | None = None
+    """Of the plan; None without a skill graph."""
 
 
 @dataclass(frozen=True)

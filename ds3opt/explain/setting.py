@@ -7,6 +7,7 @@ duality a forced choice loses at least the difference of net worth, a relaxed on
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.optimise.allocation import envelope
+from ds3opt.optimise.levels import at_levels
 from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
+from ds3opt.optimise.solution import Solution, TaskAllocation
 from ds3opt.problem import Problem, Tasks
 from ds3opt.schema import Scenario
 
@@ -79,6 +82,16 @@ class Setting(ABC):
         assert self.problem.tasks is not None
         return self.problem.tasks
 
+    @property
+    def skills(self) -> FloatArray:
+        """Skills that every case takes, (case,); with a skill graph at the level of the plan."""
+        return self.tasks.skills
+
+    @property
+    def fewest_skills(self) -> FloatArray:
+        """Skills that every case takes at least, at whatever level, (case,)."""
+        return self.tasks.skills
+
     @abstractmethod
     def menu(self, refinements: int = EXACT) -> Menu:
         """Every way of every case at its efficient token budgets."""
@@ -112,26 +125,65 @@ class FlopSetting(Setting):
     worth: FloatArray
     paid: FloatArray
     unit: float = 1.0
+    reasoning: IntArray | None = None
+    """Level at which the plan reasons for a case, (case,); 0 where it does not attempt it. None
+    without a skill graph."""
 
     @property
     def ways(self) -> tuple[Way, ...]:  # type: ignore[override]
-        """The policies."""
-        return tuple(Way(policy.words(), policy.name) for policy in self.problem.policies)
+        """The policies, each at whichever level is best."""
+        every = self.problem.policies[:: self._copies]
+        return tuple(Way(policy.words(), policy.name) for policy in every)
+
+    @property
+    def _copies(self) -> int:
+        """Times that a policy stands on the policy axis: once for each level of a skill graph."""
+        return 1 if self.problem.levels is None else self.problem.levels.count
 
     @property
     def step_success(self) -> FloatArray:  # type: ignore[override]
-        """Chance that one step succeeds."""
-        return step_success(self.problem, np.full(len(self.tasks), self.loss))
+        """Chance that one step succeeds; with a skill graph at the level of the plan, if any."""
+        levels = self.problem.levels
+        if levels is None:
+            return step_success(self.problem, np.full(len(self.tasks), self.loss))
+        known, column = self._at_plan
+        case = np.arange(len(self.tasks))
+        # the first copies of the policies are in the order of the levels
+        step = at_levels(levels, case, column, np.full(case.size, self.loss)).step
+        return np.where(known, step, np.nan)
+
+    @property
+    def skills(self) -> FloatArray:
+        """Skills that every case takes at the level of the plan, if any."""
+        levels = self.problem.levels
+        if levels is None:
+            return self.tasks.skills
+        known, column = self._at_plan
+        at = levels.skills[np.arange(column.size), column]
+        return np.where(known, at, self.tasks.skills)
+
+    @property
+    def fewest_skills(self) -> FloatArray:
+        """Skills at the highest level of a skill graph."""
+        levels = self.problem.levels
+        return self.tasks.skills if levels is None else np.min(levels.skills, axis=1)
+
+    @property
+    def _at_plan(self) -> tuple[NDArray[np.bool_], IntArray]:
+        """Whether the plan reasons for a case, and the place of its level."""
+        assert self.reasoning is not None
+        return self.reasoning > 0, np.maximum(self.reasoning - 1, 0)
 
     def menu(self, refinements: int = EXACT) -> Menu:
         """Every policy of every case on its own envelope."""
         problem, size = self.problem, np.array(self.parameters)
         attention = problem.space.attention(size)
-        actions = first_actions(problem)
+        actions = first_actions(problem, losses=(self.loss, self.loss))
+        ways = len(problem.policies) // self._copies
         for _ in range(refinements):
             values = evaluate(problem, actions, np.full(len(actions), self.loss))
             cost = values.effective_tokens(size, attention)
-            owner = actions.task * len(problem.policies) + actions.policy
+            owner = actions.task * ways + actions.policy // self._copies
             on = np.zeros(len(actions), bool)
             on[envelope(owner, cost, self.worth[actions.task] * values.success)] = True
             gaps = (actions.above - actions.steps > 1.5) | (actions.steps - actions.below > 1.5)
@@ -143,7 +195,7 @@ class FlopSetting(Setting):
 
     def every_option(self) -> Menu:
         """Token budgets some percent apart."""
-        return self._priced(first_actions(self.problem, _DENSE))
+        return self._priced(first_actions(self.problem, _DENSE, losses=(self.loss, self.loss)))
 
     def _priced(self, actions: Actions) -> Menu:
         problem, size = self.problem, np.array(self.parameters)
@@ -156,7 +208,7 @@ class FlopSetting(Setting):
         width = width * self.tasks.tokens_per_step[actions.task]
         return Menu(
             actions.task,
-            actions.policy,
+            actions.policy // self._copies,
             values.success,
             self.price * cost,
             values.tokens - prompts,
@@ -173,11 +225,50 @@ class FlopSetting(Setting):
         from ds3opt.problem import compile_problem
 
         there = compile_problem(scenario)
+        if there.levels is not None and self.problem.levels is not None:
+            levels = replace(there.levels, law=self.problem.levels.law)
+            there = replace(there, levels=levels)
         return replace(self, problem=replace(there, space=self.problem.space))
 
     def at(self, index: IntArray, tasks: Tasks) -> FlopSetting:
         """The same model and price."""
-        return replace(self, problem=replace(self.problem, tasks=tasks), worth=self.worth[index])
+        problem, levels = replace(self.problem, tasks=tasks), self.problem.levels
+        reasoning = self.reasoning
+        if levels is not None and reasoning is not None:
+            # cases that find skills more often do so at every level
+            factor = tasks.directionality / self.tasks.directionality[index]
+            found = np.minimum(levels.directionality[index] * factor[:, None], 1.0)
+            levels = replace(levels, skills=levels.skills[index], directionality=found)
+            problem, reasoning = replace(problem, levels=levels), reasoning[index]
+        return replace(self, problem=problem, worth=self.worth[index], reasoning=reasoning)
+
+
+def with_model(problem: Problem, solution: Solution) -> Problem:
+    """The problem with nothing but the model of an answer."""
+    size = solution.parameters
+    assert size is not None
+    tokens = math.inf if solution.training_tokens is None else solution.training_tokens
+    space = replace(
+        problem.space,
+        parameters=(size, size),
+        training_tokens=(tokens, tokens),
+        tokens_per_parameter=(0.0, math.inf),
+    )
+    levels = problem.levels
+    if levels is not None:
+        law = levels.law.for_model(size, tokens)
+        space, levels = replace(space, law=law), replace(levels, law=law)
+    return replace(problem, space=space, levels=levels)
+
+
+def serves(row: TaskAllocation, tasks: Tasks, task: int) -> bool:
+    """Whether a row of an answer does something for a task, or for one that is alike."""
+    return (
+        row.attempted
+        and row.name == tasks.group_names[int(tasks.group[task])]
+        and (row.difficulty, row.skills) == tasks.point(task)
+        and (row.level or 0) == int(tasks.level[task])
+    )
 
 
 def step_success(problem: Problem, loss: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ds3opt.explain.explanation import ClassExplanation, Explanation, Rival
+from ds3opt.explain.setting import with_model
 from ds3opt.optimise.shared import SharedPlan, SharedSearch
 from ds3opt.optimise.shared_rows import shared_rows
 from ds3opt.optimise.solution import Solution
@@ -22,15 +23,7 @@ _NOT_APPLICABLE = (
 
 def shared_explanation(problem: Problem, solution: Solution) -> Explanation:
     """Every policy at its own best token budget, with the plan's model and under its limits."""
-    size = solution.parameters
-    assert size is not None
-    tokens = math.inf if solution.training_tokens is None else solution.training_tokens
-    space = replace(
-        problem.space,
-        parameters=(size, size),
-        training_tokens=(tokens, tokens),
-        tokens_per_parameter=(0.0, math.inf),
-    )
+    problem = with_model(problem, solution)
     budgets = problem.budgets
     if problem.target_accuracy is not None and solution.certificate is not None:
         budgets = budgets.with_limit(problem.objective, solution.certificate.upper)
@@ -38,8 +31,8 @@ def shared_explanation(problem: Problem, solution: Solution) -> Explanation:
     assert best is not None
     used = {row.policy for row in solution.tasks}
     rows = []
-    for policy in problem.policies:
-        alone = replace(problem, policies=(policy,), space=space)
+    for policy in dict.fromkeys(problem.policies):
+        alone = _alone(problem, policy)
         (found,) = SharedSearch(alone, [budgets], problem.gap).run()
         if np.isfinite(found.value):
             rows.append(_rival(alone, policy, found, best, policy in used, budgets))
@@ -62,6 +55,18 @@ def shared_explanation(problem: Problem, solution: Solution) -> Explanation:
         ),
         not_applicable=_NOT_APPLICABLE,
     )
+
+
+def _alone(problem: Problem, policy: Policy) -> Problem:
+    """The problem with one policy, at every level of a skill graph."""
+    tasks, levels = problem.tasks, problem.levels
+    assert tasks is not None
+    mine = np.array([one == policy for one in problem.policies])
+    tasks = replace(tasks, allowed=tasks.allowed[:, mine], measured=tasks.measured[:, mine])
+    if levels is not None:
+        levels = replace(levels, reasoning=levels.reasoning[mine])
+    policies = (policy,) * int(mine.sum())
+    return replace(problem, policies=policies, tasks=tasks, levels=levels)
 
 
 def _rival(

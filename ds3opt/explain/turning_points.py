@@ -262,7 +262,7 @@ def _trace_span(setting: Setting, task: int) -> tuple[float, float, float] | Non
     per_step, now = float(tasks.tokens_per_step[task]), float(tasks.max_steps[task])
     if now >= MAX_STEPS or _measured(setting, task):
         return None
-    least = max(float(tasks.skills[task]), 1.0)
+    least = max(float(setting.fewest_skills[task]), 1.0)
     return (min(least, now) * per_step, now * per_step, max(now, 1.0) * _RANGE * per_step)
 
 

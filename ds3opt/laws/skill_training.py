@@ -74,7 +74,7 @@ class SkillGraphTraining:
 
     def for_model(self, parameters: float, training_tokens: float) -> SkillGraphTraining:
         """The law for one model with a ratio of its own, below the learning threshold too."""
-        ratio = training_tokens / parameters
+        ratio = float(self._at_threshold(np.asarray(training_tokens / parameters)))
         concepts = self.graph.concepts(parameters)
         chance = float(self.graph.concept_probability(concepts, ratio, self.concept_mode))
         return replace(self, tokens_per_parameter=ratio, concept_probability=max(chance, 1e-300))
@@ -109,10 +109,13 @@ class SkillGraphTraining:
         d = interval("training_tokens", training_tokens, 0, np.inf, bounds="()")
         ratio = d / n
         if self.tokens_per_parameter is None:
-            # just below the threshold is where rounding puts what is at it
-            at = self.learning_threshold
-            ratio = np.where(np.abs(ratio - at) <= 1e-9 * at, at, ratio)
+            ratio = self._at_threshold(ratio)
         return self._shortfall(n, ratio)
+
+    def _at_threshold(self, ratio: FloatArray) -> FloatArray:
+        """Ratios, with those at the learning threshold that rounding puts just below it."""
+        at = self.learning_threshold
+        return np.asarray(np.where(np.abs(ratio - at) <= 1e-9 * at, at, ratio))
 
     def training_tokens_for(
         self,

@@ -19,10 +19,13 @@ from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
 
 _SIZES = 41
 _MOST_ACTIONS = 500_000
-_LEVELS_SIZES = 241
+_LEVELS_SIZES = (13, 241)
+_LEVELS_ACTIONS = 10_000_000
+"""Of all sizes together, fewer of which are scanned where each has a large menu."""
 _LEVELS_DECADES = 1.0
 """The same with a skill graph."""
 _ROUNDS = 5
@@ -59,7 +62,12 @@ def best_on_rule(problem: Problem) -> RulePlan | None:
     low, high = _affordable(problem, training)
     if actions is None:
         # the worth of a size is a staircase of levels: a tenth of one apart, where it matters
-        low, count = max(low, high - _LEVELS_DECADES * np.log(10.0)), _LEVELS_SIZES
+        low = max(low, high - _LEVELS_DECADES * np.log(10.0))
+        top = np.exp(np.array([high]))
+        tokens = training.most_tokens(top, np.array([np.inf]))
+        best_loss = float(training.reached_loss(top, np.nan_to_num(tokens, nan=1.0))[0])
+        menu = len(first_actions(problem, losses=(best_loss, best_loss)))
+        count = int(np.clip(_LEVELS_ACTIONS // max(menu, 1), *_LEVELS_SIZES))
     best: RulePlan | None = None
     least = np.inf
     for round_ in range(_ROUNDS):
@@ -109,16 +117,34 @@ def _scores(
     problem: Problem, actions: Actions | None, sizes: FloatArray, loss: FloatArray
 ) -> FloatArray:
     """What is minimised at every size: minus the value, or the resource for the target."""
+    count = sizes.size
+    if actions is not None:
+        cell = np.repeat(np.arange(count), len(actions))
+        joined = actions.take(np.tile(np.arange(len(actions)), count))
+        return _score(problem, joined, cell, sizes, loss)
+    scores: list[FloatArray] = []
+    menus: list[Actions] = []
+    begin = held = 0
+    for place, one in enumerate(loss):
+        menus.append(first_actions(problem, losses=(float(one), float(one))))
+        held += len(menus[-1])
+        # large menus are never all in memory
+        if held >= _MOST_ACTIONS or place == count - 1:
+            part = slice(begin, place + 1)
+            cell = np.repeat(np.arange(len(menus)), [len(menu) for menu in menus])
+            joined = Actions.joined(menus)
+            scores.append(_score(problem, joined, cell, sizes[part], loss[part]))
+            menus, begin, held = [], place + 1, 0
+    return np.concatenate(scores)
+
+
+def _score(
+    problem: Problem, joined: Actions, cell: IntArray, sizes: FloatArray, loss: FloatArray
+) -> FloatArray:
+    """The same for sizes whose menus are at hand; `cell` is the size of each action."""
     tasks = problem.tasks
     assert tasks is not None
     count = sizes.size
-    if actions is None:
-        menus = [first_actions(problem, losses=(float(one), float(one))) for one in loss]
-        cell = np.repeat(np.arange(count), [len(menu) for menu in menus])
-        joined = Actions.joined(menus)
-    else:
-        cell = np.repeat(np.arange(count), len(actions))
-        joined = actions.take(np.tile(np.arange(len(actions)), count))
     values = evaluate(problem, joined, loss[cell])
     attention = problem.space.attention(sizes)
     cost = values.effective_tokens(sizes[cell], attention[cell])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ds3opt.laws.skill_graph import DEFAULT_REQUIRED_LINKS
+from collections.abc import Iterator
+
+from ds3opt.laws.skill_graph import DEFAULT_REQUIRED_LINKS, SkillGraph
 from ds3opt.laws.skill_training import SkillGraphTraining
 from ds3opt.optimise.solution import LearnedGraph, Note, TaskAllocation
 from ds3opt.problem import Problem
 
-_ARTEFACT = 7
+_FEW_BELOW = 7
 """Highest level of which a skill needs fewer than one skill of the level below."""
 
 
@@ -47,24 +49,64 @@ def about_graph(
                 f"{law.learning_threshold:.2f}, where the theory does not hold (DS3, footnote 13)",
             )
         )
-    if law.graph.required_links is None:
-        links = DEFAULT_REQUIRED_LINKS[law.skill_mode]
-        notes.append(
-            Note(
-                "not_from_the_paper",
-                "model.skill_graph.required_links",
-                f"{links:g} learned concepts for a skill are our fit to published accuracies of "
-                "Claude 3.7 Sonnet: the paper states no number; set required_links to your own",
-            )
-        )
-    low = [row for row in rows if row.reasoning_level is not None and row.attempted]
-    if any(min(row.reasoning_level or 0, row.level or 0) <= _ARTEFACT for row in low):
+    notes += _not_from_the_paper(law, rows)
+    if any(row.attempted and _goes_through_few(row) for row in rows):
         notes.append(
             Note(
                 "low_levels",
                 "workload.mix",
-                f"levels up to {_ARTEFACT} are used, of which a skill needs fewer than one skill "
-                "of the level below: going down takes fewer skills there, an artefact of DS3 (42)",
+                f"tasks go through levels up to {_FEW_BELOW}, of which a skill needs fewer than "
+                "one skill of the level below: going down takes fewer skills there, an artefact of "
+                "DS3 (42)",
             )
         )
     return notes
+
+
+def _not_from_the_paper(
+    law: SkillGraphTraining, rows: tuple[TaskAllocation, ...]
+) -> Iterator[Note]:
+    """What the paper leaves open and our fit to its figures fills in, whoever writes it down."""
+    links = DEFAULT_REQUIRED_LINKS[law.skill_mode]
+    if law.graph.links_needed(law.skill_mode) != links:
+        return
+    yield Note(
+        "not_from_the_paper",
+        "model.skill_graph.required_links",
+        f"{links:g} learned concepts for a skill are our fit to published accuracies of "
+        "Claude 3.7 Sonnet: the paper states no number; set required_links to your own",
+    )
+    if law.skill_mode == "chernoff" and law.graph.degree_failure == SkillGraph.degree_failure:
+        yield Note(
+            "not_from_the_paper",
+            "model.skill_graph.degree_failure",
+            f"{law.graph.degree_failure:g} as the chance that the bound on links fails is ours: "
+            "the paper states none",
+        )
+    weight: dict[str, dict[int, float]] = {}
+    for row in rows:
+        levels = weight.setdefault(row.name, {})
+        levels[row.level or 0] = levels.get(row.level or 0, 0.0) + row.share
+    even = [
+        name
+        for name, levels in weight.items()
+        if len(levels) > 1 and max(levels.values()) - min(levels.values()) < 1e-9
+    ]
+    if even:
+        yield Note(
+            "not_from_the_paper",
+            "workload.mix",
+            f"even weights of the levels of {', '.join(even)}: the paper does not say how often "
+            "each level, and each number of skills, is asked for",
+        )
+
+
+def _goes_through_few(row: TaskAllocation) -> bool:
+    """Whether skills are counted at a level where they come from less than one of the level below.
+
+    Between levels l' < l they are multiplied by what levels l' + 1 to l need.
+    """
+    if row.reasoning_level is None or row.level is None:
+        return False
+    least = min(row.reasoning_level, row.level)
+    return row.reasoning_level != row.level and least < _FEW_BELOW

@@ -88,4 +88,6 @@ def worthwhile(problem: Problem, low: float, high: float) -> NDArray[np.bool_]:
         beaten = (levels.skills >= skills[:, None]) & (levels.directionality <= found[:, None])
         beaten[rows, best] = False
         hopeful &= ~beaten
-    return np.asarray(hopeful)
+    # what takes no skills is done at any level: its own will do
+    own = np.arange(1, levels.count + 1) == tasks.level[:, None]
+    return np.asarray(np.where(tasks.skills[:, None] == 0.0, own, hopeful))

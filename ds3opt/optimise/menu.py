@@ -400,7 +400,7 @@ def _interval_slack(
     assert problem.tasks is not None
     a, m, h = trace.advance[of], trace.skills[of], _at(trace, of)
     moving = a + (1.0 - a) * h  # chance that a level advances or ruins
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mode = np.where(moving > 0.0, 1.0 + np.floor((m - 1.0) / moving), np.inf)
     peak = np.clip(mode, n1 + 1.0, n2)
     ratio = (1.0 - moving) * (n2 - 1.0) / np.maximum(n2 - m, 1.0)

@@ -66,7 +66,7 @@ def caps_of(
     training_flop: float,
     inference_flop: float,
 ) -> list[Cap]:
-    """Every limit of the scenario and its use."""
+    """Every limit of the scenario and its use; what is given as one value is no limit."""
     space = problem.space
     use = {
         "total_flop": training_flop + inference_flop,
@@ -77,28 +77,23 @@ def caps_of(
     if problem.measured:
         return caps  # a model that is given is no limit
     low, high = space.parameters
-    if high < 1e14:
+    if high < 1e14 and low < high:
         caps.append(Cap("max_parameters", high, parameters, "parameters"))
     own = 1e5 if problem.levels is None else max(1e5, problem.levels.smallest)
-    if low > own:
+    if own < low < high:
         caps.append(Cap("min_parameters", low, parameters, "parameters", "at least"))
     if space.infinite_data:
         return caps
-    if space.training_tokens[1] < 1e18:
-        caps.append(Cap("max_training_tokens", space.training_tokens[1], tokens, "tokens"))
+    least, most = space.training_tokens
+    if most < 1e18 and least < most:
+        caps.append(Cap("max_training_tokens", most, tokens, "tokens"))
     if np.isfinite(space.unique_tokens):
         distinct = min(tokens, space.unique_tokens)
         caps.append(Cap("unique_tokens", space.unique_tokens, distinct, "tokens"))
-    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
-    if np.isfinite(space.tokens_per_parameter[1]) and not fixed:
-        caps.append(
-            Cap(
-                "max_tokens_per_parameter",
-                space.tokens_per_parameter[1],
-                tokens / parameters,
-                "tokens/parameter",
-            )
-        )
+    least, most = space.tokens_per_parameter
+    if np.isfinite(most) and least < most:
+        ratio = tokens / parameters
+        caps.append(Cap("max_tokens_per_parameter", most, ratio, "tokens/parameter"))
     return caps
 
 

@@ -230,7 +230,8 @@ class Training:
         if not isinstance(law, SkillGraphTraining):
             return np.full(low.shape, law.irreducible), np.full(high.shape, np.inf)
         best = law.least_loss(high)
-        worst = law.loss(low, self.space.tokens_per_parameter[0] * low)
+        ratio = law.tokens_per_parameter or self.space.tokens_per_parameter[0]
+        worst = law.loss(low, ratio * low) if ratio else np.full(low.shape, np.inf)
         return best * (1.0 - 1e-12), np.asarray(worst * (1.0 + 1e-12))
 
     @property

@@ -88,7 +88,8 @@ def _policies(name: str, tasks: Any) -> str:
         return ""
     ranked = sorted(share, key=lambda words: (-share[words], words))
     others = len(ranked) - 1
-    return ranked[0] + (f" and {others} other{'s' if others > 1 else ''}" if others else "")
+    more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+    return _cut(ranked[0], _LONGEST - len(more)) + more
 
 
 def _words(row: Mapping[str, Any]) -> str:
@@ -125,7 +126,7 @@ def draw(figure: Figure, picture: ClassesPicture) -> None:
     )
     name_axes(shares, "Share (%)", "")
     figure.suptitle(picture.title, x=0.01, ha="left", fontsize=10)
-    shares.set_yticks(place, [f"{one.name}\n{_cut(one.policy)}" for one in classes])
+    shares.set_yticks(place, [f"{_cut(one.name)}\n{one.policy}" for one in classes])
     shares.invert_yaxis()
     used = np.array([one.tokens for one in classes])
     tokens.barh(place, used, height=0.55, label="tokens per task", **bar_style(2))
@@ -166,5 +167,5 @@ def _required(axes: Axes, picture: ClassesPicture) -> None:
         )
 
 
-def _cut(words: str) -> str:
-    return words if len(words) <= _LONGEST else words[: _LONGEST - 1].rstrip() + "…"
+def _cut(words: str, longest: int = _LONGEST) -> str:
+    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"

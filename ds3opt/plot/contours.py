@@ -31,6 +31,8 @@ _FLAT = 0.2
 GAP = 2e-3
 """Accuracy to which the points of the grid are certified."""
 _LEVELS = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)
+_ROOM = 0.015
+"""Part of the picture that has to lie between two lines."""
 _LINES = ("solid", "dashed", "dashdot", "dotted")
 
 
@@ -100,6 +102,15 @@ def _finer(picture: ContoursPicture) -> tuple[FloatArray, FloatArray, FloatArray
     return np.exp(finer_x), np.exp(finer_y), np.asarray(1.0 / (1.0 + np.exp(-whole)))
 
 
+def _apart(levels: list[float], percent: FloatArray) -> list[float]:
+    """Levels with room between them for what stands on the lines."""
+    kept: list[float] = []
+    for level in levels:
+        if not kept or np.mean((percent > kept[-1]) & (percent <= level)) >= _ROOM:
+            kept.append(level)
+    return kept
+
+
 def draw(figure: Figure, picture: ContoursPicture) -> None:
     """Labelled lines of equal accuracy, the plan, and lines of equal total compute."""
     axes = figure.subplots()
@@ -111,7 +122,7 @@ def draw(figure: Figure, picture: ContoursPicture) -> None:
     training_grid, inference_grid, accuracy = _finer(picture)
     percent = 100.0 * accuracy
     some = percent[np.isfinite(percent)]
-    levels = [level for level in _LEVELS if some.size and some.min() < level < some.max()]
+    levels = _apart([x for x in _LEVELS if some.size and some.min() < x < some.max()], some)
     if not levels and some.size and float(np.ptp(some)) > _FLAT:
         levels = [float(level) for level in np.linspace(some.min(), some.max(), 5)[1:-1]]
     if levels:

@@ -25,6 +25,11 @@ MOST_PANELS = 9
 _COLUMNS = 3
 _NARROW = 1.3
 """Ratio of the ends of an axis below which its numbers would look alike."""
+_HARDLY = 1e-5
+"""Rise of success that is not drawn."""
+_TITLE_INCHES = 0.078
+"""Of one character of the title."""
+_WIDEST = 9.0
 _CHARACTERS = 40
 """Of a legend below one panel."""
 
@@ -64,7 +69,8 @@ class SuccessPicture:
         """Width and height in which every panel has room."""
         rows, columns = _grid(len(self.panels))
         legend = math.ceil((len(self.words) + 1) / self.legend_columns)
-        return max(2.9 * columns, 4.6) + 0.4, 2.6 * rows + 0.6 + 0.2 * legend
+        title = min(_TITLE_INCHES * len(self.title), _WIDEST)
+        return max(2.9 * columns, 4.6, title) + 0.4, 2.6 * rows + 0.6 + 0.2 * legend
 
     @property
     def words(self) -> list[str]:
@@ -98,6 +104,7 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
             )
         )
     from ds3opt.explain.rivals import rivals_of
+    from ds3opt.explain.setting import serves
     from ds3opt.explain.turning_points import typical_tasks
 
     setting, solution = found
@@ -117,20 +124,22 @@ def success_of(scenario: Scenario, progress: Progress | None = None) -> SuccessP
             ways = [i for i, one in enumerate(setting.ways) if one.words == rival.policy]
             mine = np.flatnonzero((every.case == task) & np.isin(every.way, ways))
             order = mine[np.lexsort((every.success[mine], every.tokens[mine]))]
+            if setting.problem.levels is not None:
+                order = mine[np.lexsort((-every.success[mine], every.tokens[mine]))]
+                order = order[_rising(every.success[order])]
             curves.append(
                 PolicyCurve(rival.policy, rival.chosen, every.tokens[order], every.success[order])
             )
-        point = setting.tasks.point(task)
-        rows = [
-            row
-            for row in solution.tasks
-            if row.name == setting.tasks.group_names[number]
-            and row.attempted
-            and (row.difficulty, row.skills) == point
-        ]
+        rows = [row for row in solution.tasks if serves(row, setting.tasks, task)]
         plan = tuple((row.expected_tokens, row.accuracy) for row in rows)
         panels.append(ClassPanel(setting.tasks.group_names[number], tuple(curves), plan))
     return SuccessPicture(scenario.name, tuple(panels), len(typical) - len(panels))
+
+
+def _rising(success: FloatArray) -> NDArray[np.bool_]:
+    """Where a curve is above all before it: of the levels of a skill graph the best."""
+    before = np.concatenate([[-1.0], np.maximum.accumulate(success)[:-1]])
+    return np.asarray(success > before + _HARDLY)
 
 
 def _grid(panels: int) -> tuple[int, int]:

@@ -219,6 +219,7 @@ def _branching(explanation: Explanation) -> Table:
         "Chain or tree of thought for the same FLOP: the exact rule without fatigue",
         explanation.branching,
         (Column("class", "class"), lambda row: row.name),
+        (Column("reasoning_level", "reasons at"), lambda row: row.reasoning_level),
         (Column("skills", "skills", "whole"), lambda row: row.skills),
         (Column("branches", "branches", "whole"), lambda row: row.branches),
         (Column("steps", "chain steps", "number"), lambda row: row.steps),
@@ -231,7 +232,7 @@ def _branching(explanation: Explanation) -> Table:
         ),
         (Column("threshold", "at length", "percent"), lambda row: row.threshold),
         (Column("better", "better"), better),
-    )
+    ).without_empty()
 
 
 def _depths(explanation: Explanation) -> Table:
@@ -239,6 +240,7 @@ def _depths(explanation: Explanation) -> Table:
         "Depth: how steeply the success of one skill rises with step success (DS3 Theorem 2)",
         explanation.depths,
         (Column("class", "class"), lambda row: row.name),
+        (Column("reasoning_level", "reasons at"), lambda row: row.reasoning_level),
         (Column("r", "step success", "percent"), lambda row: row.step_success),
         (Column("steps", "steps per skill", "number"), lambda row: row.steps_per_skill),
         (Column("now", "slope, of one step's", "number"), lambda row: row.amplification),
@@ -248,7 +250,7 @@ def _depths(explanation: Explanation) -> Table:
             Column("more", "one more step"),
             lambda row: "steepens" if row.steps_per_skill + 1.0 <= row.steepest else "flattens",
         ),
-    )
+    ).without_empty()
 
 
 # -- training against inference ---------------------------------------------------------------

@@ -260,7 +260,7 @@ def _certified(value: Certified, precision: int) -> str:
     gap += " %" if value.relative else unit
     if not _is_close(value):
         return f"certified {_from_to(low, high)}, gap {gap}"
-    return f"certified to {gap}" if value.gap > 1e-15 else "certified to the last digit"
+    return f"certified to {gap}" if value.gap > 1e-12 else "certified to the last digit"
 
 
 def _is_close(value: Certified) -> bool:

@@ -1,14 +1,19 @@
-"""The rows of an answer as tasks to simulate: which policy, how many steps, on which model."""
+"""The rows of an answer as tasks to simulate: which policy, how many steps, on which model.
+
+With a skill graph a row is simulated at its level of reasoning: with the skills it takes there,
+and all in vain where they do not compose.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ds3opt.fleet import Fleet, compile_fleet, needs_fleet
 from ds3opt.laws.capability import step_skill_success
+from ds3opt.optimise.levels import at_levels
 from ds3opt.optimise.solution import Solution, TaskAllocation
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem, Tasks, compile_problem
@@ -39,8 +44,19 @@ class _Model:
     """What a row is served by."""
 
     loss: float
+    """The shortfall with a skill graph."""
     parameters: float
     attention: float
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What one trace of a row meets."""
+
+    skills: int
+    skill_success: float
+    directionality: float
+    unsolvable: float = 0.0
 
 
 def rows_of(scenario: Scenario, solution: Solution) -> tuple[AnswerRow, ...]:
@@ -51,11 +67,21 @@ def rows_of(scenario: Scenario, solution: Solution) -> tuple[AnswerRow, ...]:
     solution : of the scenario, feasible, with tasks.
     """
     fleet = compile_fleet(scenario) if needs_fleet(scenario) else None
-    problem = compile_problem(scenario)
+    problem = _for_model(compile_problem(scenario), solution)
     return tuple(
         _row(number, allocation, problem, fleet, solution)
         for number, allocation in enumerate(solution.tasks)
     )
+
+
+def _for_model(problem: Problem, solution: Solution) -> Problem:
+    """With a skill graph, the law of the answer's own model and of its training tokens."""
+    if problem.levels is None:
+        return problem
+    assert solution.parameters is not None
+    assert solution.training_tokens is not None
+    law = problem.levels.law.for_model(solution.parameters, solution.training_tokens)
+    return replace(problem, levels=replace(problem.levels, law=law))
 
 
 def _row(
@@ -82,7 +108,8 @@ def _row(
         return AnswerRow(number, allocation, None, "measured, with no law of its steps")
     steps = math.floor(allocation.steps * (1.0 + _ROUNDING))
     whole = abs(steps - allocation.steps) <= _ROUNDING * allocation.steps
-    ideal = _ideal(allocation.policy, steps, problem, tasks, task, model)
+    met = _steps(problem, tasks, task, allocation, model)
+    ideal = _ideal(allocation.policy, steps, problem, tasks, task, model, met)
     return AnswerRow(number, allocation, ideal, whole_steps=whole)
 
 
@@ -103,6 +130,7 @@ def _task_of(tasks: Tasks, allocation: TaskAllocation) -> int:
         (tasks.group == tasks.group_names.index(allocation.name))
         & (tasks.difficulty == allocation.difficulty)
         & (tasks.skills == allocation.skills)
+        & (tasks.level == (allocation.level or 0))
     )
     return int(np.flatnonzero(mine)[0])
 
@@ -115,8 +143,14 @@ def _model(
     group: int,
 ) -> _Model | None:
     if allocation.model is None:
-        assert solution.loss is not None
         assert solution.parameters is not None
+        if problem.levels is not None:
+            assert solution.training_tokens is not None
+            size = np.array(solution.parameters)
+            shortfall = problem.levels.law.loss(size, solution.training_tokens)
+            attention = float(problem.space.attention(size))
+            return _Model(float(shortfall), solution.parameters, attention)
+        assert solution.loss is not None
         if fleet is None or fleet.models is None:
             size = np.array(solution.parameters)
             attention = float(problem.space.attention(size))
@@ -134,23 +168,51 @@ def _model(
     return None
 
 
+def _steps(
+    problem: Problem, tasks: Tasks, task: int, allocation: TaskAllocation, model: _Model
+) -> _Steps:
+    """Skills of a row and how they are found, by the law of the model that serves it."""
+    levels = problem.levels
+    if levels is None:
+        skill = step_skill_success(
+            model.loss,
+            tasks.difficulty[task],
+            slope=problem.capability_slope,
+            scale=problem.capability_scale,
+            offset=problem.capability_offset,
+        )
+        return _Steps(int(tasks.skills[task]), float(skill), float(tasks.directionality[task]))
+    if allocation.reasoning_level is None:  # no level at which anything is solved
+        return _Steps(int(tasks.skills[task]), 0.0, float(tasks.directionality[task]), 1.0)
+    column = allocation.reasoning_level - 1
+    at = np.array([task]), np.array([column]), np.array([model.loss])
+    # the first copies of the policies are in the order of the levels
+    met = at_levels(levels, *at)
+    found = float(levels.directionality[task, column])
+    return _Steps(
+        skills=int(met.skills[0]),
+        skill_success=min(float(met.step[0]) / found, 1.0) if found > 0.0 else 0.0,
+        directionality=found,
+        unsolvable=1.0 - float(met.solvable[0]),
+    )
+
+
 def _ideal(
-    policy: Policy, steps: int, problem: Problem, tasks: Tasks, task: int, model: _Model
+    policy: Policy,
+    steps: int,
+    problem: Problem,
+    tasks: Tasks,
+    task: int,
+    model: _Model,
+    met: _Steps,
 ) -> IdealTask:
     traits = tasks.traits
     true, false = float(traits.true_positive_rate[task]), float(traits.false_positive_rate[task])
-    skill = step_skill_success(
-        model.loss,
-        tasks.difficulty[task],
-        slope=problem.capability_slope,
-        scale=problem.capability_scale,
-        offset=problem.capability_offset,
-    )
     walk = Walk(
-        skills=int(tasks.skills[task]),
+        skills=met.skills,
         levels=steps,
-        skill_success=float(skill),
-        directionality=float(tasks.directionality[task]),
+        skill_success=met.skill_success,
+        directionality=met.directionality,
         branches=policy.branches,
         fatigue=float(tasks.fatigue[task]),
         true_positive_rate=true,
@@ -172,4 +234,5 @@ def _ideal(
         verifier_parameters=float(tasks.verifier_parameters[task]),
         flop_per_check=float(tasks.flop_per_check[task]),
         judges_answers=policy.outcome_checks > 0,
+        unsolvable=met.unsolvable,
     )

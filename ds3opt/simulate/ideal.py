@@ -83,7 +83,10 @@ class IdealTask:
     wrong_answer_shares: tuple[float, ...] = ()
     """Over which wrong votes split; the rest abstains."""
     unsolvable: float = 0.0
-    """gamma, chance that no step can succeed, whatever the walks; their budgets are then spent."""
+    """Chance that no step can succeed, whatever the walks, whose budgets are then spent.
+
+    With a skill graph ``1 - gamma**m``, that the skills do not compose.
+    """
     verifier_parameters: float = 0.0
     flop_per_check: float = 0.0
     judges_answers: bool = False

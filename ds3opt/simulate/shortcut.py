@@ -20,6 +20,10 @@ from ds3opt.simulate.kernels import FloatArray, ProcessError
 
 _CELLS = 2**18
 _MOST_RUNS = 2**13
+_MANY_SKILLS = 24
+"""From which the levels of all skills of a walk are drawn at once."""
+_HOPELESS = 1e12
+"""Mean levels for all skills beyond which no walk of at most 1e9 levels ends in time."""
 
 
 def simulate_task(
@@ -80,6 +84,8 @@ def _walks(
         return np.zeros(shape), ~done
     if matters <= 0.0 or walk.levels < walk.skills:
         return used, done
+    if walk.skills >= _MANY_SKILLS:
+        return _many_skills(walk, shape, rng, solvable, matters, advance / matters)
     harmless = -math.log1p(-matters) if matters < 1.0 else math.inf
     going = np.flatnonzero(np.broadcast_to(solvable[:, None], shape))
     level = np.zeros(going.size)
@@ -93,6 +99,29 @@ def _walks(
     used.ravel()[going] = level
     done.ravel()[going] = True
     return used, done
+
+
+def _many_skills(
+    walk: Walk,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    solvable: NDArray[np.bool_],
+    matters: float,
+    sound: float,
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The same for walks of many skills: a sum of geometric numbers is negative binomial.
+
+    Whether a level that matters ruins does not depend on when it comes.
+    """
+    used = np.full(shape, float(walk.levels))
+    done = np.zeros(shape, dtype=bool)
+    if walk.skills > _HOPELESS * matters:
+        return used, done
+    level = walk.skills + rng.negative_binomial(walk.skills, min(matters, 1.0), shape)
+    done[:] = solvable[:, None] & (level <= walk.levels)
+    if sound < 1.0:
+        done &= rng.random(shape) < sound**walk.skills
+    return np.where(done, level, used), done
 
 
 def level_chances(walk: Walk) -> tuple[float, float]:

@@ -278,8 +278,8 @@ def test_help_names_arguments_describes_options_and_gives_an_example(
 def test_commands_are_listed_in_the_order_of_use(run) -> None:
     listed = run("--help").stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "solve", "pareto", "evaluate", "simulate", "check", "diff", "scenarios", "laws", "fit",
-        "hardware", "validate", "schema", "new",
+        "solve", "pareto", "evaluate", "explain", "plot", "simulate", "coverage", "check", "diff",
+        "scenarios", "laws", "fit", "hardware", "validate", "reproduce", "schema", "new",
     ]  # fmt: skip
 
 
@@ -341,3 +341,22 @@ def test_binary_input_is_2_in_words(ds3opt_script: str, data: bytes) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_an_interrupt_that_turns_into_another_error_is_still_one(monkeypatch, capsys) -> None:
+    import signal
+
+    from ds3opt.cli import main as script
+
+    def loading(arguments: list[str]) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("an extension module failed to load") from None
+        return 0
+
+    monkeypatch.setattr(script, "_run", loading)
+    before = signal.getsignal(signal.SIGINT)
+    assert script.main([]) == 130
+    assert capsys.readouterr() == ("", "ds3opt: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is before

@@ -187,3 +187,16 @@ def test_price_of_a_required_accuracy(required: float) -> None:
     # no corner of the envelopes lies within the step at these requirements
     slope, slack = measured(scenario, move, by=0.01)
     assert use.shadow_price_per_doubling == pytest.approx(slope, abs=slack + 0.02 * abs(slope))
+
+
+def test_what_is_given_as_one_value_is_no_limit_and_has_no_price() -> None:
+    scenario = per_task()
+    scenario["limits"] = {"inference_flop": 1e19}
+    scenario["model"] = {"parameters": 3e7, "training_tokens": 6e8}
+    assert {use.name for use in solved(scenario, details=True).limits} == {"inference_flop"}
+    scenario["model"] = {"parameters": {"max": 3e7}, "tokens_per_parameter": 20}
+    names = {use.name for use in solved(scenario, details=True).limits}
+    assert names == {"inference_flop", "max_parameters"}
+    scenario["model"] = {"parameters": {"max": 3e7}, "tokens_per_parameter": {"max": 20}}
+    names = {use.name for use in solved(scenario, details=True).limits}
+    assert names == {"inference_flop", "max_parameters", "max_tokens_per_parameter"}

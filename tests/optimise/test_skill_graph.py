@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from ds3opt.errors import UsageError
 from ds3opt.laws.skill_graph import SkillGraph
 from ds3opt.laws.skill_training import SkillGraphTraining
+from ds3opt.optimise import baseline
+from ds3opt.optimise.learned import about_graph
 from ds3opt.optimise.levels import worthwhile
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import evaluate, solve
@@ -338,3 +341,45 @@ def test_more_skills_than_steps_are_never_solved() -> None:
     given["model"] = {"skill_graph": {}, "parameters": {"max": 1e9}}
     answer = solved(given)
     assert answer.accuracy == 0.0
+
+
+def ours_in(solution: Solution) -> list[str]:
+    return [note.path for note in solution.warnings if note.code == "not_from_the_paper"]
+
+
+def test_what_is_ours_and_not_the_papers_is_said_also_where_it_is_written_down() -> None:
+    ours, even = "model.skill_graph.required_links", "workload.mix"
+    given = scenario()
+    assert ours_in(solved(given)) == [ours]
+    given["model"]["skill_graph"] = {"required_links": 52}
+    given["workload"]["mix"][1]["level"] = {"uniform": [21, 22]}
+    assert ours_in(solved(given)) == [ours, even]
+    given["model"]["skill_graph"] = {"required_links": 50}
+    assert ours_in(solved(given)) == []
+    given["model"] = {"skill_graph": {"skills": "chernoff"}, "parameters": 5e9}
+    assert ours_in(solved(given)) == [ours, "model.skill_graph.degree_failure", even]
+
+
+@pytest.mark.parametrize(
+    ("level", "reasoning", "warned"),
+    [(6, 7, True), (8, 6, True), (7, 9, False), (5, 5, False), (60, 59, False), (60, 1, True)],
+)
+def test_levels_of_which_a_skill_needs_less_than_one_skill_are_warned_of(
+    level: int, reasoning: int, warned: bool
+) -> None:
+    """ln(l) / 2 < 1 for l up to 7, which is multiplied by on the way from l to l - 1."""
+    solution = solved(scenario())
+    row = replace(solution.tasks[0], level=level, reasoning_level=reasoning)
+    assert row.attempted
+    notes = about_graph(SkillGraphTraining(), 20.0, (row,))
+    assert ("low_levels" in [note.code for note in notes]) == warned
+
+
+def test_baselines_are_the_same_however_many_menus_are_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = scenario(model={"skill_graph": {}, "tokens_per_parameter": [18.2, 30]})
+    whole = solved(given, details=True).baselines
+    monkeypatch.setattr(baseline, "_MOST_ACTIONS", 1000)
+    assert solved(given, details=True).baselines == whole
+    assert all(one.value is not None for one in whole)

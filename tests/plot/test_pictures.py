@@ -194,3 +194,62 @@ def test_classes_of_what_has_none_or_few(name):
 def test_every_axis_has_a_unit(name):
     assert axis_label(name).endswith(")")
     assert not axis_label(name).endswith("(1)")
+
+
+GRAPH = (
+    "workload={tasks: 1 M, mix: [{name: small, share: 1, level: {uniform: [50, 54]}, skills: 3,"
+    " max_output_tokens: 400, verifier: {kind: process, discrimination: 2},"
+    " wrong_answers: {count: 5, decay: 0.7}}]}",
+    "model.skill_graph={skills_per_level: 50, required_links: 2}",
+    "limits={training_flop: 7.5e16, inference_flop: 1e16}",
+    "reasoning.token_budget=null",
+    "reasoning.budgets=per_task",
+    "reasoning.charge=expected",
+    "frontier=null",
+    "reasoning.policies=[chain_of_thought, {best_of_n: {samples: [2]}}, {weighted_vote: {samples:"
+    " [5], weight_ratio: 2}}, {rebase: {samples: [4], tilt: 2, overhead: 1.2, choose: best_of_n}}]",
+)
+
+
+def test_on_a_skill_graph_curves_are_the_best_over_the_levels():
+    shown = success.success_of(load_scenario("o1_aime", GRAPH).scenario)
+    (panel,) = shown.panels
+    assert [one.words for one in panel.curves if one.chosen] == [panel.curves[0].words]
+    assert len(panel.curves) == 4
+    for one in panel.curves:
+        assert np.all(np.diff(one.success) > 0.0)
+        assert np.all(np.diff(one.tokens) > 0.0)
+    for tokens, reached in panel.plan:
+        own = panel.curves[0]
+        before = own.success[own.tokens <= tokens * (1.0 + 1e-9)]
+        assert reached <= np.max(before) + 0.05
+
+
+@pytest.mark.parametrize("kind", ["classes", "contours", "success"])
+def test_skill_graphs_and_new_policies_are_drawn(kind, monkeypatch):
+    monkeypatch.setattr(contours, "POINTS", 3)
+    assert scenario_picture(kind, load_scenario("o1_aime", GRAPH).scenario, "svg")
+
+
+@pytest.mark.parametrize("kind", ["frontier", "classes", "success"])
+def test_measured_classes_are_drawn(kind):
+    few = "reasoning.policies=[chain_of_thought, {rebase: {samples: [4, 8, 16], tilt: 1.682,"
+    few += " overhead: 1.247, choose: majority_vote}}]"
+    scenario = load_scenario("wu_math500_selection", [few]).scenario
+    assert scenario_picture(kind, scenario, "svg")
+
+
+def test_words_of_a_class_keep_how_many_others_there_are():
+    rows = [
+        {"name": "a", "share": 0.6, "way": "a way that needs more words than there is room for"},
+        {"name": "a", "share": 0.4, "way": "another"},
+    ]
+    words = classes._policies("a", rows)
+    assert len(words) <= 46
+    assert words.endswith("… and 1 other")
+
+
+def test_contours_that_lie_close_are_thinned():
+    percent = np.concatenate([np.linspace(0.0, 60.0, 900), np.linspace(97.0, 99.99, 100)])
+    kept = contours._apart([10, 20, 50, 98, 99, 99.5, 99.9], percent)
+    assert kept == [10, 20, 50, 98, 99, 99.5]
