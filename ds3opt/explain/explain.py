@@ -239,6 +239,8 @@ def _of_setting(
         for number, name in enumerate(setting.tasks.group_names)
     )
     unknown = not np.any(np.isfinite(setting.step_success))
+    idle = isinstance(setting, FlopSetting) and setting.reasoning is not None
+    why = "no task is attempted" if idle else "the model was measured as a whole"
     return Explanation(
         solution,
         solution.objective,
@@ -246,11 +248,7 @@ def _of_setting(
         classes,
         branching_of(setting, typical, served),
         depths_of(setting, typical, served),
-        not_applicable=(
-            ("chain or tree of thought, and depth: the model was measured as a whole",)
-            if unknown
-            else ()
-        ),
+        not_applicable=((f"chain or tree of thought, and depth: {why}",) if unknown else ()),
     )
 
 

@@ -31,6 +31,8 @@ _RANGE = 1e3
 _FAR = 8.0
 """Standard deviations at which a verifier that scores as good as never errs."""
 _NOT = "not attempted"
+_TIE = 1e-7
+"""Difference of success by which no policy is better than another."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,12 @@ def _kinds(setting: Setting, tasks: list[int], asked: Sequence[tuple[_Lane, floa
     there = setting.at(index, cases)
     menu = there.menu(_REFINEMENTS)
     net = there.worth[menu.case] * menu.success - factor[menu.case] * menu.cost
-    chosen = menu.best(net, by_way=False)
-    chosen = chosen[net[chosen] > 0.0]
+    best = np.zeros(index.size)
+    np.maximum.at(best, menu.case, net)
+    # of options that are as good, the one of least use: ties in the last digits are no preference
+    good = np.flatnonzero((net > 0.0) & (net >= (best - _TIE * there.worth)[menu.case]))
     found = [_NOT] * index.size
-    for option in chosen:
+    for option in good[np.argsort(-menu.flop[good], kind="stable")]:
         found[int(menu.case[option])] = there.ways[int(menu.way[option])].family
     return found
 
