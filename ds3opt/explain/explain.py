@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ds3opt.explain.branching import Served, branching_of, depths_of
 from ds3opt.explain.exchange import exchange_of, fleet_exchange_of, saturated
-from ds3opt.explain.explanation import ClassExplanation, Explanation, Rival
+from ds3opt.explain.explanation import ClassExplanation, Explanation
 from ds3opt.explain.fleet_setting import FleetSetting
 from ds3opt.explain.mechanisms import mechanisms_of
 from ds3opt.explain.rivals import rivals_of
@@ -223,7 +223,9 @@ def _of_setting(
     typical = typical_tasks(setting, menu)
     if progress is not None:
         progress("what would change the policy", 0.0)
-    turning = turning_points_of(setting, typical)
+    main = [_policy(solution, name) for name in setting.tasks.group_names]
+    families = {way.words: way.family for way in setting.ways}
+    turning = turning_points_of(setting, typical, [families.get(words, words) for words in main])
     served = [_served(setting, solution, task) for task in typical]
     outcomes = {one.name: one for one in solution.classes}
     classes = tuple(
@@ -231,7 +233,7 @@ def _of_setting(
             name,
             outcomes[name].share,
             outcomes[name].accuracy,
-            _policy(rivals[number], solution, name),
+            main[number],
             rivals[number],
             mechanisms[number],
             turning[number],
@@ -239,6 +241,8 @@ def _of_setting(
         for number, name in enumerate(setting.tasks.group_names)
     )
     unknown = not np.any(np.isfinite(setting.step_success))
+    idle = isinstance(setting, FlopSetting) and setting.reasoning is not None
+    why = "no task is attempted" if idle else "the model was measured as a whole"
     return Explanation(
         solution,
         solution.objective,
@@ -246,15 +250,12 @@ def _of_setting(
         classes,
         branching_of(setting, typical, served),
         depths_of(setting, typical, served),
-        not_applicable=(
-            ("chain or tree of thought, and depth: the model was measured as a whole",)
-            if unknown
-            else ()
-        ),
+        not_applicable=((f"chain or tree of thought, and depth: {why}",) if unknown else ()),
     )
 
 
-def _policy(rivals: tuple[Rival, ...], solution: Solution, name: str) -> str:
+def _policy(solution: Solution, name: str) -> str:
+    """The words of what serves most of a class."""
     share: dict[str, float] = {}
     for row in solution.tasks:
         if row.name == name:

@@ -31,6 +31,8 @@ _RANGE = 1e3
 _FAR = 8.0
 """Standard deviations at which a verifier that scores as good as never errs."""
 _NOT = "not attempted"
+_TIE = 1e-7
+"""Difference of success by which no policy is better than another."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,16 @@ class _Quantity:
     """Fields of the tasks with the quantity at values, for tasks at an index."""
 
 
-def turning_points_of(setting: Setting, typical: Sequence[int]) -> list[tuple[TurningPoint, ...]]:
-    """The turning points of every class, for one task each."""
+def turning_points_of(
+    setting: Setting, typical: Sequence[int], own: Sequence[str]
+) -> list[tuple[TurningPoint, ...]]:
+    """The turning points of every class, for one task each.
+
+    Parameters
+    ----------
+    typical : the task of every class.
+    own : the kind of policy of most of every class, which ties leave as it is.
+    """
     lanes = [
         _Lane(number, task, quantity, span, end)
         for number, task in enumerate(typical)
@@ -57,7 +67,7 @@ def turning_points_of(setting: Setting, typical: Sequence[int]) -> list[tuple[Tu
         for end in (0, 2)
         if span[end] != span[1]
     ]
-    now = _kinds(setting, list(typical), [])
+    now = _kinds(setting, list(typical), [], own)
     low, high = np.zeros(len(lanes)), np.ones(len(lanes))
     kind = [""] * len(lanes)
     found = np.zeros(len(lanes), bool)
@@ -73,7 +83,8 @@ def turning_points_of(setting: Setting, typical: Sequence[int]) -> list[tuple[Tu
             for i, row in zip(open_, place, strict=True)
             for t in row
         ]
-        kinds = _kinds(setting, [lane.task for lane, _ in asked], asked)
+        mine = [own[lane.number] for lane, _ in asked]
+        kinds = _kinds(setting, [lane.task for lane, _ in asked], asked, mine)
         for at, i in enumerate(open_):
             mine = kinds[at * points : (at + 1) * points]
             other = [j for j, one in enumerate(mine) if one != now[lanes[i].number]]
@@ -107,7 +118,12 @@ class _Lane:
         return float(end + (now - end) * (1.0 - place) ** 3)
 
 
-def _kinds(setting: Setting, tasks: list[int], asked: Sequence[tuple[_Lane, float]]) -> list[str]:
+def _kinds(
+    setting: Setting,
+    tasks: list[int],
+    asked: Sequence[tuple[_Lane, float]],
+    own: Sequence[str],
+) -> list[str]:
     """The kind of policy that is best for every case."""
     index = np.array(tasks, dtype=np.intp)
     cases = setting.tasks.take(index, np.full(index.size, 1.0 / max(index.size, 1)))
@@ -129,11 +145,15 @@ def _kinds(setting: Setting, tasks: list[int], asked: Sequence[tuple[_Lane, floa
     there = setting.at(index, cases)
     menu = there.menu(_REFINEMENTS)
     net = there.worth[menu.case] * menu.success - factor[menu.case] * menu.cost
-    chosen = menu.best(net, by_way=False)
-    chosen = chosen[net[chosen] > 0.0]
+    best = np.zeros(index.size)
+    np.maximum.at(best, menu.case, net)
+    # of options that are as good, the class's own kind or else the one of least use
+    good = np.flatnonzero((net > 0.0) & (net >= (best - _TIE * there.worth)[menu.case]))
+    families = [there.ways[int(way)].family for way in menu.way[good]]
+    keeps = [one == own[int(case)] for one, case in zip(families, menu.case[good], strict=True)]
     found = [_NOT] * index.size
-    for option in chosen:
-        found[int(menu.case[option])] = there.ways[int(menu.way[option])].family
+    for i in np.lexsort((-menu.flop[good], np.array(keeps))):
+        found[int(menu.case[good[i]])] = families[i]
     return found
 
 

@@ -98,7 +98,8 @@ def evaluate(
 
     Parameters
     ----------
-    parameters : model size. training_tokens : None where the scenario's data is infinite.
+    parameters : model size. training_tokens : None for endless data, or with a skill graph for
+        those of its ratio.
     policies : policy per class, such as ``best_of_n:8``. token_budgets : tokens per task and class.
 
     Raises
@@ -113,7 +114,7 @@ def evaluate(
         )
     problem = compile_problem(scenario)
     _as_measured(problem, parameters, training_tokens)
-    given = training_tokens if training_tokens is not None else math.inf
+    given = training_tokens if training_tokens is not None else _tokens_unsaid(problem, parameters)
     space = replace(
         problem.space,
         parameters=(parameters, parameters),
@@ -146,15 +147,34 @@ def evaluate(
         return _nothing(problem, problem.budgets)
     problem = with_policies(problem, policies or {})
     if problem.shared_budget:
-        return _evaluate_shared(problem, token_budgets or {})
+        return _scored(_evaluate_shared(problem, token_budgets or {}), policies)
     actions = fixed_actions(problem, parameters, loss, token_budgets or {})
     mix = mixed(problem, actions, loss, parameters, float(room[0]))
     if mix is None:
         return _nothing(problem, problem.budgets)
     near = Neighbourhood(problem, problem.budgets, actions)
     found = Found(mix.value, mix.value, parameters, loss, neighbourhood=near, mix=mix)
-    solution = _answer(problem, problem.budgets, found, details=False)
-    return replace(solution, status=Status.EVALUATED, certificate=None)
+    return _scored(_answer(problem, problem.budgets, found, details=False), policies)
+
+
+def _scored(solution: Solution, policies: Mapping[str, str] | None) -> Solution:
+    """An answer as a score; of policies that were not asked for there is nothing to say."""
+    if solution.infeasibility is not None:
+        return solution
+    told = solution.warnings
+    if policies:
+        told = tuple(note for note in told if note.code != "policy_not_offered")
+    return replace(solution, status=Status.EVALUATED, certificate=None, warnings=told)
+
+
+def _tokens_unsaid(problem: Problem, parameters: float) -> float:
+    """Training tokens where none are given: endless, or those of a skill graph's ratio."""
+    if problem.levels is None:
+        return math.inf
+    ratio = problem.levels.law.tokens_per_parameter
+    if ratio is None:
+        raise UsageError("a skill graph whose ratio is free needs training tokens, too")
+    return ratio * parameters
 
 
 def _as_measured(problem: Problem, parameters: float, training_tokens: float | None) -> None:
@@ -181,8 +201,7 @@ def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> So
     (found,) = best_plans(problem, [problem.budgets], problem.gap)
     if not found.feasible:
         return _nothing(problem, problem.budgets)
-    solution = _answer(problem, problem.budgets, found, details=False)
-    return replace(solution, status=Status.EVALUATED, certificate=None)
+    return _answer(problem, problem.budgets, found, details=False)
 
 
 # -- objectives -----------------------------------------------------------------------------

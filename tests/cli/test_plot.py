@@ -23,11 +23,10 @@ def test_a_picture_of_a_scenario(run, scenario, tmp_path):
 
 
 def test_the_same_bytes_in_every_run(run, kept, tmp_path):
-    for form in ("svg", "png"):
-        for name in ("a", "b"):
-            assert run("plot", kept, "--kind", "classes", "-o", f"{name}.{form}").returncode == 0
-        first, second = ((tmp_path / f"{name}.{form}").read_bytes() for name in ("a", "b"))
-        assert first == second
+    for name in ("a", "b"):
+        assert run("plot", kept, "--kind", "classes", "-o", f"{name}.svg").returncode == 0
+    first, second = ((tmp_path / f"{name}.svg").read_bytes() for name in ("a", "b"))
+    assert first == second
 
 
 def test_a_file_is_not_overwritten_by_surprise(run, kept, tmp_path):

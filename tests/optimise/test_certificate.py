@@ -98,7 +98,12 @@ def test_from_hopeless_to_saturated(total: float, slope: float, oracle: Oracle) 
     contest(scenario, oracle)
 
 
-@pytest.mark.parametrize("gap", [1e-2, 1e-3, 1e-5, 1e-6, 1e-7])
+def slow(value: float) -> Any:
+    """One of many like it, left to long runs."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-5, *map(slow, (1e-3, 1e-6, 1e-7))])
 def test_coarse_and_tiny_gaps(gap: float, oracle: Oracle) -> None:
     scenario = one_class(verifier={"kind": "process", "parameters": 1e8}, fatigue=0.1)
     scenario["reasoning"]["policies"].append({"tree_of_thought": {"branches": [2, 8]}})
@@ -187,7 +192,7 @@ def test_a_perfect_verifier_and_many_parallel_traces(oracle: Oracle) -> None:
     contest(scenario, oracle)
 
 
-@pytest.mark.parametrize("short", [1e-3, 1e-5, 1e-6, 3e-7, 1e-9])
+@pytest.mark.parametrize("short", [1e-3, 3e-7, *map(slow, (1e-5, 1e-6, 1e-9))])
 def test_required_accuracy_just_below_the_ceiling(short: float, oracle: Oracle) -> None:
     """The last step before a cap gains less than the gap, yet a requirement may hang on it."""
     scenario = one_class(skills=2, fatigue=0.05)

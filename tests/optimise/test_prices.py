@@ -101,14 +101,19 @@ def model(name: str, key: str) -> Callable[[dict[str, Any], float], None]:
     return move
 
 
+def slow(*values: Any) -> Any:
+    """One of many like it, left to long runs."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
         ({"total_flop": 3e19}, "total_flop"),
         ({"training_flop": 3e18, "inference_flop": 1e19}, "training_flop"),
-        ({"training_flop": 3e18, "inference_flop": 1e19}, "inference_flop"),
-        ({"total_flop": 3e19, "training_flop": 2e18}, "training_flop"),
         ({"total_flop": 3e19, "training_flop": 2e18}, "total_flop"),
+        slow({"training_flop": 3e18, "inference_flop": 1e19}, "inference_flop"),
+        slow({"total_flop": 3e19, "training_flop": 2e18}, "training_flop"),
     ],
     ids=lambda x: x if isinstance(x, str) else "+".join(x),
 )
@@ -138,7 +143,7 @@ def test_unique_tokens_are_worth_something_when_tokens_repeat() -> None:
     compare(scenario, "unique_tokens", model("training_tokens", "unique"), curvature=0.1)
 
 
-@pytest.mark.parametrize("charge", ["expected", "budget"])
+@pytest.mark.parametrize("charge", [slow("expected"), "budget"])
 def test_prices_of_a_shared_budget(charge: str) -> None:
     scenario = per_task()
     scenario["reasoning"].update(budgets="shared", charge=charge, steps="continuous")
@@ -169,7 +174,7 @@ def test_limits_with_room_are_free() -> None:
         assert limit_of(answer, name).shadow_price_per_doubling == 0.0
 
 
-@pytest.mark.parametrize("required", [0.56, 0.65])
+@pytest.mark.parametrize("required", [0.56, slow(0.65)])
 def test_price_of_a_required_accuracy(required: float) -> None:
     """Per doubling of the requirement, like every other limit."""
     scenario = per_task()

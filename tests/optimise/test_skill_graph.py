@@ -383,3 +383,30 @@ def test_baselines_are_the_same_however_many_menus_are_in_memory(
     monkeypatch.setattr(baseline, "_MOST_ACTIONS", 1000)
     assert solved(given, details=True).baselines == whole
     assert all(one.value is not None for one in whole)
+
+
+def test_evaluate_without_training_tokens_takes_those_of_the_ratio() -> None:
+    given = scenario()
+    whole = Scenario.model_validate(given)
+    told, said = evaluate(whole, 3e9, None), evaluate(whole, 3e9, 6e10)
+    assert told.training_tokens == 6e10
+    assert told.accuracy == said.accuracy
+    given["model"]["tokens_per_parameter"] = [18.2, 30]
+    with pytest.raises(UsageError, match="needs training tokens"):
+        evaluate(Scenario.model_validate(given), 3e9, None)
+
+
+def test_a_score_with_policies_given_says_nothing_of_the_others() -> None:
+    names = ("below", "at", "above")
+    whole = Scenario.model_validate(scenario())
+    found = evaluate(whole, 3e9, 6e10, policies=dict.fromkeys(names, "best_of_n:3"))
+    assert "policy_not_offered" not in [note.code for note in found.warnings]
+
+
+def test_the_law_of_one_model_at_the_threshold_is_not_below_it_by_rounding() -> None:
+    law = SkillGraphTraining()
+    size = 1e11
+    below = law.for_model(size, THRESHOLD * size * (1.0 - 1e-14))
+    at = law.for_model(size, THRESHOLD * size * (1.0 + 1e-14))
+    assert below.loss(size, THRESHOLD * size) == pytest.approx(at.loss(size, THRESHOLD * size))
+    assert below.concept_probability == pytest.approx(at.concept_probability)
