@@ -47,7 +47,7 @@ def obstacles(runs: LossRuns, irreducible: float | None = None) -> Iterator[Doub
     if len(runs) <= constants:
         yield Doubt(
             "too_few_runs",
-            f"{len(runs)} runs are too few for {constants} constants",
+            f"{len(runs)} run{'s are' if len(runs) > 1 else ' is'} too few for {constants} constants",
             hint=f"{FEW_RUNS_A_CONSTANT * constants} or more, of different sizes and tokens",
         )
         return

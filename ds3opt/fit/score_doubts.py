@@ -27,7 +27,7 @@ def obstacles(scores: Scores, constants: int) -> Iterator[Doubt]:
     if len(scores) <= constants:
         yield Doubt(
             "too_few_models",
-            f"{len(scores)} models are too few for {constants} constants",
+            f"{len(scores)} model{'s are' if len(scores) > 1 else ' is'} too few for {constants} constants",
             hint="hold some fixed with --offset or --ceiling, or add models",
         )
         return
