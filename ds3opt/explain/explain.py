@@ -115,8 +115,11 @@ def _with_exchange(
 # -- in FLOP ----------------------------------------------------------------------------------
 
 
-def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
-    """The plan's model, and the price of compute at its margin."""
+def flop_setting(problem: Problem, solution: Solution, mix: Mix | None = None) -> FlopSetting:
+    """The plan's model, and the price of compute at its margin.
+
+    `mix` is what serves its tasks, where that is known already.
+    """
     tasks = problem.tasks
     assert tasks is not None
     size = solution.parameters
@@ -126,12 +129,8 @@ def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
     if loss is None:  # on a skill graph, or where every class was measured
         one, tokens = np.array([size]), np.array([there.space.training_tokens[0]])
         loss = float(Training(there.space).reached_loss(one, tokens)[0])
-    budgets = problem.budgets
-    if problem.target_accuracy is not None and solution.certificate is not None:
-        budgets = budgets.with_limit(problem.objective, solution.certificate.upper)
-    room = room_for(there, budgets, np.array([size]), np.array([loss * (1.0 + 1e-12)]))
-    actions = fixed_actions(there, size, loss, {})
-    mix = mixed(there, actions, loss, size, max(float(room[0]), 0.0))
+    if mix is None:
+        mix = _mix_of(there, solution, size, loss)
     price = 0.0 if mix is None else mix.price
     worth = tasks.value if mix is None else tasks.value + mix.group_prices[tasks.group]
     flop = np.zeros(len(tasks.group_names))
@@ -139,6 +138,17 @@ def flop_setting(problem: Problem, solution: Solution) -> FlopSetting:
         flop[tasks.group_names.index(row.name)] += row.inference_flop
     paid = price * flop / (2.0 * size * problem.tasks_served)
     return FlopSetting(there, size, loss, price, worth, paid, reasoning=_reasoning(there, mix))
+
+
+def _mix_of(problem: Problem, solution: Solution, parameters: float, loss: float) -> Mix | None:
+    """What serves the tasks of a plan, where the problem has nothing but its model."""
+    budgets = problem.budgets
+    if problem.target_accuracy is not None and solution.certificate is not None:
+        budgets = budgets.with_limit(problem.objective, solution.certificate.upper)
+    spared = np.array([loss * (1.0 + 1e-12)])
+    room = room_for(problem, budgets, np.array([parameters]), spared)
+    actions = fixed_actions(problem, parameters, loss, {})
+    return mixed(problem, actions, loss, parameters, max(float(room[0]), 0.0))
 
 
 def _reasoning(problem: Problem, mix: Mix | None) -> NDArray[np.intp] | None:

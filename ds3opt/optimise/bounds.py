@@ -33,7 +33,7 @@ def interval_bounds(
     price: FloatArray,
     total_cap: FloatArray,
     inference_cap: FloatArray,
-    served: float,
+    served: FloatArray,
 ) -> FloatArray:
     """Largest value between neighbouring nodes of model size.
 
@@ -44,7 +44,7 @@ def interval_bounds(
     phi : (cell, node) Lagrangian value per task at the lower end L1.
     price : (cell,) value per effective token.
     total_cap, inference_cap : (cell,) FLOP per served task; inf where there is none.
-    served : tasks that share the training.
+    served : (cell,) tasks that share the training.
 
     Returns
     -------
@@ -58,10 +58,10 @@ def interval_bounds(
     if np.all(np.isinf(total_cap)):
         return np.where(np.isnan(of_inference), np.inf, of_inference)
     with np.errstate(divide="ignore", invalid="ignore"):
-        at = loss[:, None]
-        here = np.log(training.flop(1.0 / inverse, at) / served)
-        left = np.log(training.flop(np.exp(log_size - _STEP), at) / served)
-        right = np.log(training.flop(np.exp(log_size + _STEP), at) / served)
+        at, tasks = loss[:, None], served[:, None]
+        here = np.log(training.flop(1.0 / inverse, at) / tasks)
+        left = np.log(training.flop(np.exp(log_size - _STEP), at) / tasks)
+        right = np.log(training.flop(np.exp(log_size + _STEP), at) / tasks)
         of_total = _with_training(log_size, inverse, phi, price, total_cap, here, left, right)
     return np.where(np.isnan(of_total), of_inference, np.minimum(of_inference, of_total))
 

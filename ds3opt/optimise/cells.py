@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +51,17 @@ class Cells:
         offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         taken = self.actions.take(start[:-1][index][new] + offset)
         return Cells(**arrays, actions=replace(taken, cell=new.astype(np.intp)))
+
+    @staticmethod
+    def joined(parts: Sequence[Cells]) -> Cells:
+        """Several blocks of cells as one."""
+        starts = np.cumsum([0, *(len(part) for part in parts)])
+        actions = [
+            replace(part.actions, cell=part.actions.cell + start)
+            for part, start in zip(parts, starts, strict=False)
+        ]
+        arrays = {n: np.concatenate([getattr(part, n) for part in parts]) for n in _ARRAYS}
+        return Cells(**arrays, actions=Actions.joined(actions))
 
 
 _ARRAYS = tuple(name for name in Cells.__dataclass_fields__ if name != "actions")

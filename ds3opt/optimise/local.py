@@ -17,10 +17,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _GRID = 5
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Relative loss given away so that its training, worked out again, stays within the limits."""
-_REFINEMENTS = 14
-_REACH = 4.0
+REFINEMENTS = 14
+PRICE_REACH = 4.0
 """Prices within this factor of a plan's own count as near."""
 _MOST_ACTIONS = 400_000
 """Actions that one round of moves may evaluate; larger problems take coarser rounds."""
@@ -59,7 +59,7 @@ class Neighbourhood:
         actions = first_actions(problem, losses=(loss, loss))
         attention = problem.space.attention(np.array(parameters))
         assert problem.tasks is not None
-        for _ in range(_REFINEMENTS):
+        for _ in range(REFINEMENTS):
             values = evaluate(problem, actions, np.full(len(actions), loss))
             cost = values.effective_tokens(np.array(parameters), attention)
             gain = problem.tasks.value[actions.task] * values.success
@@ -92,7 +92,7 @@ class Neighbourhood:
         price = spend(found, np.atleast_1d(room / (2.0 * parameters))).price
         if price[0] <= 0.0 or not np.isfinite(price[0]):
             return self
-        low, high = (np.full(points.size, f * price[0]) for f in (1.0 / _REACH, _REACH))
+        low, high = (np.full(points.size, f * price[0]) for f in (1.0 / PRICE_REACH, PRICE_REACH))
         keep = active(actions.task[points], cost[points], gain[points], low, high)
         return replace(self, actions=actions.take(np.sort(points[keep])))
 
@@ -138,7 +138,7 @@ class Neighbourhood:
             u = np.clip(np.log(best.parameters) + reach * offsets, low, high)
             flop = np.minimum(spent * np.exp(2.0 * reach * offsets), cap)
             u, flop = (grid.ravel() for grid in np.meshgrid(u, flop))
-            loss = training.loss_for(np.exp(u), flop) * (1.0 + _ROUNDING)
+            loss = training.loss_for(np.exp(u), flop) * (1.0 + ROUNDING)
             found = self.values(loss, np.exp(u))
             at = int(np.argmax(found))
             if found[at] > best.value:

@@ -269,9 +269,9 @@ def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTra
         step = tasks.directionality[task] * step_skill_success(
             loss,
             tasks.difficulty[task],
-            slope=problem.capability_slope,
-            scale=problem.capability_scale,
-            offset=problem.capability_offset,
+            slope=_of_task(problem.capability_slope, task),
+            scale=_of_task(problem.capability_scale, task),
+            offset=_of_task(problem.capability_offset, task),
         )
     advance, fatigue = np.array(step), tasks.fatigue[task].copy()
     tires = bool(np.any(fatigue))
@@ -288,6 +288,11 @@ def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTra
     if solvable is not None:
         used = solvable * used + (1.0 - solvable) * actions.steps
     return _Trace(advance, ruin, skills, np.asarray(success), np.asarray(used), solvable)
+
+
+def _of_task(constant: float | FloatArray, task: IntArray) -> float | FloatArray:
+    """A constant of the sigmoid for every action: one for all tasks, or one for each."""
+    return constant if np.ndim(constant) == 0 else np.asarray(constant)[task]
 
 
 def checking_flop(

@@ -85,10 +85,10 @@ class Search:
     def __post_init__(self) -> None:
         self.training = Training(self.problem.space)
         self.incumbents = [Incumbent() for _ in self.budgets]
-        served = self.problem.tasks_served
+        self.served = self._tasks_served()
         with np.errstate(over="ignore"):
-            self.total_cap = np.array([b.total_flop for b in self.budgets]) / served
-            self.inference_cap = np.array([b.inference_flop for b in self.budgets]) / served
+            self.total_cap = np.array([b.total_flop for b in self.budgets]) / self.served
+            self.inference_cap = np.array([b.inference_flop for b in self.budgets]) / self.served
         self.training_cap = np.array([min(b.total_flop, b.training_flop) for b in self.budgets])
         tasks = self.problem.tasks
         assert tasks is not None
@@ -97,7 +97,16 @@ class Search:
         self.groups = tasks.group
         self.requirement = requirement(self.problem)
         self.everything = None if self.problem.levels is not None else first_actions(self.problem)
+        self.smooth = is_smooth(len(tasks))
         self.closed = np.full(len(self.budgets), -np.inf)
+
+    def _tasks_served(self) -> FloatArray:
+        """Tasks that share the training, (budget,)."""
+        return np.full(len(self.budgets), self.problem.tasks_served)
+
+    def _worth_of_everything(self) -> FloatArray:
+        """Value per task where every task is solved, (budget,)."""
+        return np.full(len(self.budgets), float(self.weight @ self.worth))
 
     def run(self) -> list[Incumbent]:
         """Search until every budget's gap is reached or the cells are used up."""
@@ -110,10 +119,10 @@ class Search:
         open_upper = np.full(len(self.budgets), -np.inf)
         for block in blocks:
             np.maximum.at(open_upper, block.budget, block.upper)
-        for incumbent, closed, still in zip(self.incumbents, self.closed, open_upper, strict=True):
-            # solving everything is a bound too
-            bound = min(float(max(closed, still)), float(self.weight @ self.worth))
-            incumbent.upper = max(incumbent.value, bound)
+        # solving everything is a bound too
+        bounds = np.minimum(np.maximum(self.closed, open_upper), self._worth_of_everything())
+        for incumbent, bound in zip(self.incumbents, bounds, strict=True):
+            incumbent.upper = max(incumbent.value, float(bound))
         return self.incumbents
 
     def _wave(self, blocks: Iterable[Cells]) -> list[Cells]:
@@ -134,7 +143,11 @@ class Search:
             left = np.flatnonzero(~done)
             if left.size:
                 children += self._children(result, left)
-        return [part for child in children for part in blocks_of(self._trimmed(child))]
+        return [part for child in self._together(children) for part in blocks_of(child)]
+
+    def _together(self, children: list[Cells]) -> list[Cells]:
+        """What the next wave examines."""
+        return [self._trimmed(child) for child in children]
 
     def _settled(self, open_cells: list[Cells]) -> NDArray[np.bool_]:
         settled = np.zeros(len(self.budgets), bool)
@@ -158,11 +171,11 @@ class Search:
 
     def _roots(self) -> Iterator[Cells]:
         """The first cells, block by block, so that large menus are never all in memory."""
-        irreducible = self.problem.space.law.irreducible
+        floors = np.broadcast_to(self.problem.space.law.irreducible, len(self.budgets))
         rows: list[tuple[int, float, float]] = []
         lowest, highest = self.training.loss_ranges(self.training_cap)
         for index in np.flatnonzero(np.isfinite(lowest)):
-            span = (float(lowest[index]), float(highest[index]))
+            irreducible, span = floors[index], (float(lowest[index]), float(highest[index]))
             low, high = (max(loss - irreducible, 1e-12) for loss in span)
             count = ROOT_CELLS if high > low else 1
             edges = irreducible + np.geomspace(low, high, count + 1)
@@ -170,8 +183,8 @@ class Search:
             rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
         part: list[Actions] = []
         begin = held = 0
-        for place, (_, low, high) in enumerate(rows):
-            menu = self._menu(low, high)
+        for place, (index, low, high) in enumerate(rows):
+            menu = self._menu(index, low, high)
             if part and held + len(menu) > CHUNK:
                 yield from self._block(rows[begin:place], part)
                 part, begin, held = [], place, 0
@@ -180,8 +193,8 @@ class Search:
         if part:
             yield from self._block(rows[begin:], part)
 
-    def _menu(self, low: float, high: float) -> Actions:
-        """All actions that may be best for some loss in [low, high]."""
+    def _menu(self, budget: int, low: float, high: float) -> Actions:
+        """All actions that may be best for some loss in [low, high] under a budget."""
         if self.everything is not None:
             return self.everything
         return first_actions(self.problem, losses=(low, high))
@@ -211,7 +224,8 @@ class Search:
 
     def _trimmed(self, cells: Cells) -> Cells:
         """Drop what no plan reaches, and narrow sizes to those that reach the cell's upper loss."""
-        low, high = self.training.size_interval(cells.loss_high, self.training_cap[cells.budget])
+        training = self.training.of(cells.budget)
+        low, high = training.size_interval(cells.loss_high, self.training_cap[cells.budget])
         with np.errstate(invalid="ignore"):
             low, high = np.log(low), np.log(high)
         keep = np.flatnonzero(
@@ -222,7 +236,8 @@ class Search:
         # a larger model is better than the cell's loss, so its plans are in another cell
         high = np.minimum(high[keep], np.log(self.training.largest_size(kept.loss_low)))
         size_high = np.maximum(np.minimum(kept.size_high, high), size_low)
-        best, worst = self.training.loss_span(np.exp(size_low), np.exp(size_high))
+        training = self.training.of(kept.budget)
+        best, worst = training.loss_span(np.exp(size_low), np.exp(size_high))
         loss_low = np.maximum(kept.loss_low, best)
         return replace(
             kept,
@@ -234,9 +249,9 @@ class Search:
 
     def _room(self, budget: IntArray, size: FloatArray, loss: FloatArray) -> FloatArray:
         """Inference FLOP per task that training leaves; negative where training is too dear."""
-        spent = self.training.flop(size, loss)
+        spent = self.training.of(np.ravel(budget)).flop(size, loss)
         with np.errstate(invalid="ignore"):
-            left = self.total_cap[budget] - spent / self.problem.tasks_served
+            left = self.total_cap[budget] - spent / self.served[budget]
         room = np.minimum(np.where(np.isnan(left), np.inf, left), self.inference_cap[budget])
         possible = np.isfinite(spent) & (spent <= self.training_cap[budget])
         return np.where(possible, np.maximum(room, 0.0), -1.0)
@@ -286,14 +301,14 @@ class Search:
             at_size = phi[:, -1] + np.where(price > 0.0, price * np.maximum(at_high, 0.0), 0.0)
         phi = phi[:, :-1]
         bound = interval_bounds(
-            self.training,
+            self.training.of(cells.budget),
             cells.loss_high,
             nodes,
             phi,
             price,
             self.total_cap[cells.budget],
             self.inference_cap[cells.budget],
-            self.problem.tasks_served,
+            self.served[cells.budget],
         )
         bound += cells.given_up[:, None]
         upper = np.minimum(cells.upper, np.max(bound, axis=1))
@@ -323,7 +338,7 @@ class Search:
 
     def _price_reach(self, depth: IntArray) -> FloatArray:
         """How far a cell's price may move in its children; few tasks make it jump."""
-        if self.weight.size < _SMOOTH:
+        if not self.smooth:
             return np.full(depth.shape, _PRICE_REACH)
         return np.asarray(np.maximum(_PRICE_REACH * 0.8**depth, 1.25))
 
@@ -459,7 +474,8 @@ class Search:
         by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
         # where nothing is feasible yet, the wider side, in relative terms
         graph = self.problem.levels is not None
-        reducible = 1.0 if graph else cells.loss_low - self.problem.space.law.irreducible
+        floor = self.training.of(cells.budget).space.law.irreducible
+        reducible = 1.0 if graph else cells.loss_low - floor
         loss_width = (cells.loss_high - cells.loss_low) / np.maximum(reducible, 1e-12)
         by_size |= wide & ~known & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
@@ -556,11 +572,18 @@ class Search:
             given_up=np.zeros(count),
             actions=_side_by_side(
                 [
-                    self._menu(float(low), float(high))
-                    for low, high in zip(cells.loss_low, cells.loss_high, strict=True)
+                    self._menu(int(budget), float(low), float(high))
+                    for budget, low, high in zip(
+                        cells.budget, cells.loss_low, cells.loss_high, strict=True
+                    )
                 ]
             ),
         )
+
+
+def is_smooth(tasks: int) -> bool:
+    """Whether the price moves little with loss and size, because so many tasks share the room."""
+    return tasks >= _SMOOTH
 
 
 def _side_by_side(menus: list[Actions]) -> Actions:

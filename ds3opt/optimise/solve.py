@@ -210,7 +210,16 @@ def _evaluate_shared(problem: Problem, token_budgets: Mapping[str, float]) -> So
 def _of_accuracy(problem: Problem, rough: Found, details: bool) -> Solution:
     if not rough.feasible:
         return _nothing(problem, problem.budgets)
-    found = polished(problem, problem.budgets, rough)
+    return certified(problem, polished(problem, problem.budgets, rough), details=details)
+
+
+def certified(problem: Problem, found: Found, *, details: bool) -> Solution:
+    """The answer that a plan is, for objectives of accuracy and value.
+
+    Parameters
+    ----------
+    found : a feasible plan, polished. details : as in `solve`.
+    """
     solution = _answer(problem, problem.budgets, found, details=details)
     gap = found.upper - found.value
     status = Status.OPTIMAL if gap <= problem.gap * (1 + 1e-9) else Status.NOT_CONVERGED

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.laws.compute import training_flop
+from ds3opt.laws.loss_laws import LossLaws
 from ds3opt.laws.skill_training import SkillGraphTraining
 from ds3opt.problem import TrainingSpace
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
 
 _GRID = 33
 _ROUNDS = 12
@@ -34,6 +36,21 @@ class Training:
     def __post_init__(self) -> None:
         # grids over sizes would step over a narrow interval that limits on D and on D / N leave
         object.__setattr__(self, "space", _without_idle_sizes(self.space))
+
+    def of(self, rows: IntArray) -> Training:
+        """Training where row i of every argument follows the law of `rows` i; usually there is one.
+
+        Where the space has laws side by side, arguments of the methods are arrays (row, ...).
+        """
+        law = self.space.law
+        if not isinstance(law, LossLaws):
+            return self
+        return Training(replace(self.space, law=law.take(rows)))
+
+    def _spread(self, count: int, times: int, *, tiled: bool) -> Training:
+        """Training for every row several times: all rows again and again, or each in turn."""
+        rows = np.arange(count)
+        return self.of(np.tile(rows, times) if tiled else np.repeat(rows, times))
 
     def tokens(self, parameters: FloatArray, loss: FloatArray) -> FloatArray:
         """Least allowed training tokens for a loss of at most `loss`; inf where none are."""
@@ -148,9 +165,10 @@ class Training:
         best, least = self.cheapest_size(loss)
         possible = np.isfinite(least) & (least <= cap)
         twice_loss, twice_cap = np.tile(loss, 2)[:, None], np.tile(cap, 2)[:, None]
+        twice = self._spread(loss.size, 2, tiled=True)
 
         def fits(u: FloatArray) -> NDArray[np.bool_]:
-            value = self.flop(np.exp(u), twice_loss)
+            value = twice.flop(np.exp(u), twice_loss)
             return np.isfinite(value) & (value <= twice_cap)
 
         inside = np.tile(np.log(best), 2)
@@ -208,10 +226,11 @@ class Training:
 
     def loss_ranges(self, cap: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest pretraining loss for so much training FLOP, (case,); nan if none."""
-        highest = np.full(cap.shape, self.worst_loss())
+        highest = self._worst_losses(cap.size)
 
         def reached(loss: FloatArray) -> NDArray[np.bool_]:
-            _, least = self.cheapest_size(loss.ravel())
+            there = self._spread(*loss.shape, tiled=False)
+            _, least = there.cheapest_size(loss.ravel())
             least = least.reshape(loss.shape)
             return np.isfinite(least) & (least <= cap[:, None])
 
@@ -242,12 +261,17 @@ class Training:
 
     def worst_loss(self) -> float:
         """The highest loss of any allowed model: the smallest, with the fewest tokens."""
+        return float(self._worst_losses(1)[0])
+
+    def _worst_losses(self, count: int) -> FloatArray:
+        """The highest loss of any allowed model, (row,)."""
         space = self.space
         parameters = space.parameters[0]
+        size = np.full(count, parameters)
         if space.infinite_data:
-            return float(space.law.loss(parameters, np.inf))
+            return np.asarray(space.law.loss(size, np.inf))
         tokens = max(space.training_tokens[0], space.tokens_per_parameter[0] * parameters)
-        return float(self.reached_loss(np.array(parameters), np.array(tokens)))
+        return self.reached_loss(size, np.full(count, tokens))
 
 
 def _without_idle_sizes(space: TrainingSpace) -> TrainingSpace:

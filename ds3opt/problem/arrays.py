@@ -146,9 +146,10 @@ class Problem:
     tasks: Tasks | None
     policies: tuple[Policy, ...]
     space: TrainingSpace
-    capability_slope: float
-    capability_scale: float
-    capability_offset: float
+    capability_slope: float | FloatArray
+    """Of all tasks, or (task,) where problems lie side by side; so are scale and offset."""
+    capability_scale: float | FloatArray
+    capability_offset: float | FloatArray
     capability_loss: tuple[float, float] | None
     """Lowest and highest loss that the capability was fitted on, where it says so."""
     shared_budget: bool
