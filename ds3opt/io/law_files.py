@@ -97,6 +97,19 @@ def resolve_difficulty(value: object, folders: Folders) -> object:
     return _sigmoid(value, folders)[2].values["difficulty"]
 
 
+def difficulty_draws(value: object, folders: Folders) -> tuple[float, str]:
+    """A difficulty that names a file's task, and the table of its joint draws, empty if none.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_difficulty`.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return 0.0, ""
+    one = _sigmoid(value, folders)[2]
+    return one.values["difficulty"], one.draws
+
+
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:
     name, _, task = value.partition("#")
     found = load_law_file(_path(name, folders))

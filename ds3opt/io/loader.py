@@ -19,6 +19,7 @@ from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.overrides import apply_overrides
 from ds3opt.io.references import with_references
+from ds3opt.io.uncertain_numbers import of_named_maps, point_data
 from ds3opt.io.yaml_source import YamlSource, load_yaml
 from ds3opt.schema import Scenario
 
@@ -84,7 +85,8 @@ def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario
     ------
     ScenarioError : every problem at once.
     """
-    data = with_references(source, folders)
+    point = point_data(source, folders)
+    data = with_references(source, folders, point.data)
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
@@ -99,7 +101,7 @@ def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario
             compile_fleet(part)
         except ScenarioError as error:
             raise ScenarioError(*(_located(p, source, path) for p in error.problems)) from None
-    return scenario
+    return scenario.with_uncertain((*point.uncertain, *of_named_maps(source, folders)))
 
 
 def _at_end_of_frontier(scenario: Scenario) -> Scenario | None:

@@ -21,18 +21,21 @@ KeyPath = tuple[str | int, ...]
 Folders = Sequence[str | Path]
 
 
-def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
+def with_references(
+    source: YamlSource, folders: Folders, data: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The content of a scenario with everything it names in place.
 
     Parameters
     ----------
     folders : searched in order for accelerators, models and files: the scenario's own, then others.
+    data : the content where it is not as the source has it; left out: the source's.
 
     Raises
     ------
     ScenarioError : every name that nothing answers to, each at its place.
     """
-    data = deepcopy(source.data)
+    data = deepcopy(source.data if data is None else data)
     problems: list[Problem] = []
 
     def put(path: KeyPath, resolve: Callable[[object], object]) -> None:

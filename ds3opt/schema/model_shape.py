@@ -23,6 +23,7 @@ from ds3opt.schema.quantities import (
     ParametersOrZero,
     Section,
     Tokens,
+    WholeNumbers,
 )
 from ds3opt.units import format_quantity
 
@@ -36,9 +37,9 @@ def _is_whole(value: float) -> float:
     return value
 
 
-Whole = Annotated[Count, AfterValidator(_is_whole)]
+Whole = Annotated[Count, AfterValidator(_is_whole), WholeNumbers(1.0)]
 """A whole number of things, 1 or more."""
-WholeOrZero = Annotated[NonNegative, AfterValidator(_is_whole)]
+WholeOrZero = Annotated[NonNegative, AfterValidator(_is_whole), WholeNumbers()]
 
 _ROUNDED = 0.02
 """Published totals agree with each other to their second digit or so."""

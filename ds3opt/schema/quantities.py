@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -22,6 +23,21 @@ class ContradictionError(ValueError):
         self.message, self.hint = message, hint
         self.path = tuple(key.split(".")) if isinstance(key, str) else key
         super().__init__(f"{message}; {hint}" if hint else message)
+
+
+@dataclass(frozen=True)
+class InUnits:
+    """Mark of a number's type: the dimension, one of `units`, that it is read and shown in."""
+
+    dimension: str
+
+
+@dataclass(frozen=True)
+class WholeNumbers:
+    """Mark of a type whose numbers are whole."""
+
+    least: float = 0.0
+    most: float = float("inf")
 
 
 def _quantity(
@@ -45,7 +61,8 @@ def _quantity(
         "examples": [example],
         "description": f"{words}, such as {example}",
     }
-    return (BeforeValidator(parse), WithJsonSchema(schema), Field(gt=gt, ge=ge, le=le))
+    checks = (BeforeValidator(parse), WithJsonSchema(schema), Field(gt=gt, ge=ge, le=le))
+    return (InUnits(dimension), *checks)
 
 
 _flop = _quantity("flop", "an amount of FLOP", "5.5e21", gt=0, le=1e60)

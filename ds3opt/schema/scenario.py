@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StrictInt, ValidationInfo, field_validator, model_validator
 
 from ds3opt.schema.graph_scenario import check_graph
 from ds3opt.schema.hardware import Hardware
@@ -21,6 +21,7 @@ from ds3opt.schema.quantities import (
     Tokens,
 )
 from ds3opt.schema.reasoning import Reasoning
+from ds3opt.schema.uncertain import UncertainNumber
 from ds3opt.schema.workload import Workload
 from ds3opt.units import parse_quantity
 
@@ -138,6 +139,18 @@ class Scenario(Section):
     """The Pareto table to print beside the answer."""
     solver: Solver = Solver()
     """How close to the optimum the answer must be."""
+    _uncertain: tuple[UncertainNumber, ...] = PrivateAttr(default=())
+
+    @property
+    def uncertain(self) -> tuple[UncertainNumber, ...]:
+        """Numbers that are not known exactly; the keys themselves hold their point values."""
+        return self._uncertain
+
+    def with_uncertain(self, numbers: tuple[UncertainNumber, ...]) -> Scenario:
+        """A copy with other numbers that are not known exactly."""
+        copy = self.model_copy()
+        copy._uncertain = numbers
+        return copy
 
     @field_validator("objective", mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from ds3opt.schema.quantities import Number, Positive, Section
+from ds3opt.schema.quantities import Number, Positive, Section, WholeNumbers
 
 
 class Normal(Section):
@@ -89,7 +89,7 @@ def _whole(value: object) -> object:
     return checked
 
 
-SkillSpread = Annotated[Spread, BeforeValidator(_whole)]
+SkillSpread = Annotated[Spread, BeforeValidator(_whole), WholeNumbers(0.0, 1e6)]
 
 
 def _level(value: object) -> object:
@@ -105,7 +105,7 @@ def _level(value: object) -> object:
     return checked
 
 
-LevelSpread = Annotated[Spread, BeforeValidator(_level)]
+LevelSpread = Annotated[Spread, BeforeValidator(_level), WholeNumbers(1.0)]
 
 
 def weighted_points(spread: Spread, *, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
