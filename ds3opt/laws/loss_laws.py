@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class LossLaws:
     [[3.0], [4.0]]
     """
 
-    irreducible: FloatArray  # (law,)
+    irreducible: Any  # FloatArray (law,), where one law has a float
     parameter_coefficient: FloatArray  # (law,)
     data_coefficient: FloatArray  # (law,)
     parameter_exponent: FloatArray  # (law,)
@@ -58,17 +59,14 @@ class LossLaws:
         if known and len(known) < len(laws):
             raise refuse("repetition", "stated by every law or by none", len(known))
         first = laws[0]
-        decays = (
-            {
-                "data_decay": np.array([one.data_decay for one in known]),
-                "parameter_decay": np.array([one.parameter_decay for one in known]),
-            }
-            if known
-            else {}
-        )
+        arrays: dict[str, Any] = {
+            name: np.array([getattr(law, name) for law in laws]) for name in _COEFFICIENTS
+        }
+        if known:
+            arrays["data_decay"] = np.array([one.data_decay for one in known])
+            arrays["parameter_decay"] = np.array([one.parameter_decay for one in known])
         return LossLaws(
-            *(np.array([getattr(law, name) for law in laws]) for name in _COEFFICIENTS),
-            **decays,
+            **arrays,
             name=first.name,
             source=first.source,
             note=first.note,
@@ -76,7 +74,7 @@ class LossLaws:
         )
 
     def __len__(self) -> int:
-        return int(self.irreducible.size)
+        return int(self.data_exponent.size)
 
     def take(self, index: NDArray[np.intp]) -> LossLaws:
         """The laws at an index, which may repeat."""
@@ -121,11 +119,13 @@ class LossLaws:
 
     def _shaped(self, shape: tuple[int, ...]) -> LossLaw:
         # the formulas of a law take coefficients of any shape that broadcasts
-        coefficients = [getattr(self, name).reshape(shape) for name in _COEFFICIENTS]
+        coefficients: dict[str, Any] = {
+            name: getattr(self, name).reshape(shape) for name in _COEFFICIENTS
+        }
         repetition = None
         if self.data_decay is not None and self.parameter_decay is not None:
             repetition = Repetition(
                 self.data_decay.reshape(shape),  # type: ignore[arg-type]
                 self.parameter_decay.reshape(shape),  # type: ignore[arg-type]
             )
-        return LossLaw(*coefficients, name=self.name, repetition=repetition)
+        return LossLaw(**coefficients, name=self.name, repetition=repetition)

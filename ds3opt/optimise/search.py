@@ -174,13 +174,13 @@ class Search:
         floors = np.broadcast_to(self.problem.space.law.irreducible, len(self.budgets))
         rows: list[tuple[int, float, float]] = []
         lowest, highest = self.training.loss_ranges(self.training_cap)
-        for index in np.flatnonzero(np.isfinite(lowest)):
+        for index in np.flatnonzero(np.isfinite(lowest)).tolist():
             irreducible, span = floors[index], (float(lowest[index]), float(highest[index]))
             low, high = (max(loss - irreducible, 1e-12) for loss in span)
             count = ROOT_CELLS if high > low else 1
             edges = irreducible + np.geomspace(low, high, count + 1)
             edges[0], edges[-1] = span
-            rows += [(int(index), edges[i], edges[i + 1]) for i in range(count)]
+            rows += [(index, edges[i], edges[i + 1]) for i in range(count)]
         part: list[Actions] = []
         begin = held = 0
         for place, (index, low, high) in enumerate(rows):

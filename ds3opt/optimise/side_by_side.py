@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +41,16 @@ def alike(problems: Sequence[Problem]) -> bool:
         return False
     if first.shared_budget or first.levels is not None:
         return False
-    laws = [one.space.law for one in problems]
+    laws, spaces_alike = (
+        [one.space.law for one in problems],
+        [_same(one.space, first.space, spaces) for one in problems],
+    )
     known = [isinstance(law, LossLaw) and law.repetition is not None for law in laws]
     return (
         all(isinstance(law, LossLaw) for law in laws)
         and (all(known) or not any(known))
-        and all(_same(one, first, rest) and _same(one.space, first.space, spaces) for one in problems)
+        and all(spaces_alike)
+        and all(_same(one, first, rest) for one in problems)
         and all(one.tasks is not None and len(one.tasks) == len(first.tasks) for one in problems)
         and all(requirement(one) is None for one in problems)
     )
@@ -164,10 +170,7 @@ class SideBySideSearch(Search):
         assert self.everything is not None
         each = self.weight.size // len(self.problems)
         ends = np.searchsorted(self.everything.task, each * np.arange(len(self.problems) + 1))
-        return [
-            self.everything.take(np.arange(begin, end))
-            for begin, end in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        return [self.everything.take(np.arange(begin, end)) for begin, end in pairwise(ends)]
 
 
 def stacked(problems: Sequence[Problem]) -> Problem:
@@ -175,10 +178,8 @@ def stacked(problems: Sequence[Problem]) -> Problem:
     first, tasks = problems[0], [one.tasks for one in problems if one.tasks is not None]
     each = len(tasks[0])
     laws = [one.space.law for one in problems]
-    space = replace(
-        first.space, law=LossLaws.of([law for law in laws if isinstance(law, LossLaw)])
-    )
-    constants = {
+    space = replace(first.space, law=LossLaws.of([law for law in laws if isinstance(law, LossLaw)]))
+    constants: dict[str, Any] = {
         name: np.repeat(np.array([getattr(one, name) for one in problems]), each)
         for name in _OF_TASKS
     }
@@ -194,7 +195,7 @@ def stacked(problems: Sequence[Problem]) -> Problem:
 def _stacked_tasks(tasks: Sequence[Tasks]) -> Tasks:
     own = {"traits", "group"}
     names = [f.name for f in fields(Tasks) if f.name not in own]
-    joined = {
+    joined: dict[str, Any] = {
         name: (
             sum((getattr(one, name) for one in tasks), ())
             if isinstance(getattr(tasks[0], name), tuple)

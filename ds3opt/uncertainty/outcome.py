@@ -161,9 +161,7 @@ def coarser(scenario: Scenario) -> Scenario:
     """The scenario without its frontier, and to no finer a gap than draws need."""
     solver = scenario.solver
     gaps = {"gap": max(solver.gap, GAP), "resource_gap": max(solver.resource_gap, GAP)}
-    return scenario.model_copy(
-        update={"solver": solver.model_copy(update=gaps), "frontier": None}
-    )
+    return scenario.model_copy(update={"solver": solver.model_copy(update=gaps), "frontier": None})
 
 
 def reached(solution: Solution) -> float | None:

@@ -89,9 +89,7 @@ def _silent(stage: str, fraction: float) -> None:
     """Nobody watches."""
 
 
-def _draws(
-    scenario: Scenario, sample: Sample, block: Sequence[int]
-) -> list[tuple[int, Scenario]]:
+def _draws(scenario: Scenario, sample: Sample, block: Sequence[int]) -> list[tuple[int, Scenario]]:
     return [(index, drawn(scenario, sample, index)) for index in block]
 
 

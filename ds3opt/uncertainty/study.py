@@ -1,0 +1,168 @@
+"""A scenario over draws of what is uncertain in it: intervals, odds, regret and a robust plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ds3opt.errors import Problem as Mistake
+from ds3opt.errors import UsageError
+from ds3opt.fleet import needs_fleet
+from ds3opt.optimise.solution import Solution, Status
+from ds3opt.optimise.solve import solve
+from ds3opt.problem import Problem, compile_problem
+from ds3opt.schema import Scenario
+from ds3opt.uncertainty.draws import Sample, drawn, sample
+from ds3opt.uncertainty.keys import Constant
+from ds3opt.uncertainty.outcome import GAP, Outcome, coarser, column
+from ds3opt.uncertainty.plan import score_plan
+from ds3opt.uncertainty.plan_risk import PlanRisk, plan_risk
+from ds3opt.uncertainty.robust import RobustPlan, robust_plan
+from ds3opt.uncertainty.run import Keep, solve_draws
+from ds3opt.uncertainty.summary import Spread, Spreads, spread_of, spreads_of
+
+Progress = Callable[[str, float], None]
+TAIL = 0.1
+"""Part of the draws, the worst, that a plan for the tail looks at."""
+
+
+@dataclass(frozen=True)
+class Robust:
+    """The best single plan for all draws, and what becomes of it."""
+
+    plan: RobustPlan
+    risk: PlanRisk
+    point_value: float
+    """Value of the point estimate's plan over the same part of the draws."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The answer at the point estimate, and how sure it is."""
+
+    point: Solution
+    sample: Sample
+    constants: tuple[tuple[Constant, Spread], ...]
+    outcomes: tuple[Outcome, ...]
+    spreads: Spreads
+    plan: PlanRisk | None = None
+    """Of the point estimate's plan; None where no plan can be carried over, as `left_out` says."""
+    robust: Robust | None = None
+    left_out: tuple[str, ...] = ()
+    """What there is no figure for, and why."""
+
+
+def study(
+    scenario: Scenario,
+    draws: int,
+    seed: int,
+    *,
+    tail: float | None = 1.0,
+    known: Mapping[int, Outcome] | None = None,
+    keep: Keep | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Solve a scenario at its point estimate and over draws of what is uncertain in it.
+
+    Parameters
+    ----------
+    draws : at least 2. seed : any whole number; the same one gives the same bytes.
+    tail : part of the draws, the worst, whose mean the robust plan maximises; 1 for all of them,
+        None for no robust plan.
+    known, keep, workers : as in `solve_draws`.
+    progress : called with a stage and the fraction of it that is done.
+
+    Raises
+    ------
+    UsageError : where nothing in the scenario is uncertain.
+    """
+    drawn_sample = sample(scenario, draws, seed)
+    if not drawn_sample.constants:
+        hint = "give a number an interval, such as difficulty: {value: 2.4, interval: [2.3, 2.6]}"
+        raise UsageError(Mistake("nothing in the scenario is uncertain", hint=hint))
+    point = solve(scenario, progress=progress)
+    outcomes = solve_draws(
+        scenario, drawn_sample, point, known=known, keep=keep, workers=workers, progress=progress
+    )
+    solver = coarser(scenario).solver
+    absolute = point.objective in ("accuracy", "value", "net_value")
+    gap = solver.gap if absolute else solver.resource_gap
+    found = Study(
+        point,
+        drawn_sample,
+        tuple(
+            (constant, spread_of(constant.path, drawn_sample.values[:, index], constant.value))
+            for index, constant in enumerate(drawn_sample.constants)
+        ),
+        outcomes,
+        spreads_of(outcomes, point, gap=gap),
+    )
+    return _with_plans(found, scenario, gap, tail, progress)
+
+
+def _with_plans(
+    found: Study, scenario: Scenario, gap: float, tail: float | None, progress: Progress | None
+) -> Study:
+    why = _no_plan(scenario, found.point)
+    if why:
+        return replace(found, left_out=(why,))
+    problems = [
+        compile_problem(coarser(drawn(scenario, found.sample, index)))
+        for index in range(len(found.sample))
+    ]
+    best = column(found.outcomes, "objective")
+    score = score_plan(problems, found.point)
+    risk = plan_risk(problems, score, best, gap, found.point.value)
+    found = replace(found, plan=risk)
+    if tail is None:
+        return found
+    return _with_robust(found, problems, best, gap, tail, score.value, progress)
+
+
+def _with_robust(
+    found: Study,
+    problems: list[Problem],
+    best: np.ndarray[tuple[int], np.dtype[np.float64]],
+    gap: float,
+    tail: float,
+    point_values: np.ndarray[tuple[int], np.dtype[np.float64]],
+    progress: Progress | None,
+) -> Study:
+    try:
+        plan = robust_plan(problems, tail=tail, gap=gap, start=[found.point], progress=progress)
+    except UsageError as error:
+        return replace(found, left_out=(*found.left_out, f"robust plan: {error.problems[0].message}"))
+    if plan is None:
+        why = "robust plan: no single plan keeps the limits on average over the draws"
+        return replace(found, left_out=(*found.left_out, why))
+    risk = plan_risk(problems, plan.score, best, gap)
+    return replace(found, robust=Robust(plan, risk, tail_mean(point_values, tail)))
+
+
+def tail_mean(values: np.ndarray[tuple[int], np.dtype[np.float64]], tail: float) -> float:
+    raise NotImplementedError
+
+
+def _no_plan(scenario: Scenario, point: Solution) -> str:
+    """Why the point estimate's plan cannot be carried over to the draws; empty where it can."""
+    if point.status is Status.INFEASIBLE:
+        return "the plan in the draws: the scenario is infeasible at the point estimate"
+    if needs_fleet(scenario):
+        return (
+            "the plan in the draws, and a robust plan: on hardware only the model is carried over, "
+            "and serving adapts to each draw"
+        )
+    if not point.tasks:
+        return "the plan in the draws, and a robust plan: the objective has no classes"
+    if point.objective not in ("accuracy", "value"):
+        return (
+            f"the plan in the draws, and a robust plan: with the least {point.objective} as the "
+            "objective only the model is carried over, and serving adapts to each draw"
+        )
+    return ""
+
+
+__all__ = ["GAP", "Robust", "Study", "study"]
