@@ -94,6 +94,7 @@ class Search:
         assert tasks is not None
         self.weight = tasks.weight
         self.worth = tasks.value
+        self.most = float(self.weight @ self.worth)
         self.groups = tasks.group
         self.requirement = requirement(self.problem)
         self.everything = None if self.problem.levels is not None else first_actions(self.problem)
@@ -112,7 +113,7 @@ class Search:
             np.maximum.at(open_upper, block.budget, block.upper)
         for incumbent, closed, still in zip(self.incumbents, self.closed, open_upper, strict=True):
             # solving everything is a bound too
-            bound = min(float(max(closed, still)), float(self.weight @ self.worth))
+            bound = min(float(max(closed, still)), self.most)
             incumbent.upper = max(incumbent.value, bound)
         return self.incumbents
 
@@ -243,12 +244,20 @@ class Search:
 
     # -- one block of cells -----------------------------------------------------------------
 
+    def _at_best(self, cells: Cells) -> Values:
+        """The most that the cells' actions bring, and the least that they use, in their cells."""
+        loss = cells.loss_low[cells.actions.cell]
+        return evaluate(self.problem, cells.actions, loss, slack=True)
+
+    def _at_worst(self, cells: Cells, actions: Actions) -> Values:
+        """The least that actions bring, and the most that they use, in their cells."""
+        return evaluate(self.problem, actions, cells.loss_high[actions.cell])
+
     def _examine(self, cells: Cells) -> Examined:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
         size = self._likely_size(cells, cells.loss_low)
-        loss = cells.loss_low[actions.cell]
-        values = evaluate(self.problem, actions, loss, slack=True)
+        values = self._at_best(cells)
         worth = self.worth[actions.task]
         gain = worth * values.success
         attention = self.problem.space.attention(size)
@@ -378,7 +387,7 @@ class Search:
         """
         if self.requirement is None:
             return price, np.zeros((price.size, 0))
-        total = float(self.weight @ self.worth)
+        total = self.most
         needed, short = found.needed, np.any(found.lack > 0.0, axis=1)
         over = np.isfinite(needed) & (needed > budget)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -491,7 +500,7 @@ class Search:
         if rivals.size == 0:
             return keep
         rival = actions.take(rivals)
-        worst = evaluate(self.problem, rival, cells.loss_high[rival.cell])
+        worst = self._at_worst(cells, rival)
         dear, cheap = np.exp(cells.size_low), np.exp(cells.size_high)
         space = self.problem.space
         worst_cost = worst.effective_tokens(dear[rival.cell], space.attention(dear)[rival.cell])
