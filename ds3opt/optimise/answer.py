@@ -41,16 +41,22 @@ class Mix:
 
 
 def mixed(
-    problem: Problem, actions: Actions, loss: float, parameters: float, room: float
+    problem: Problem,
+    actions: Actions,
+    loss: float,
+    parameters: float,
+    room: float,
+    values: Values | None = None,
 ) -> Mix | None:
     """The best mix of actions for a model; None where a class cannot reach what it must.
 
     `room` is inference FLOP per task. With one limit the mix is exact over concave envelopes,
-    what required accuracies need comes first.
+    what required accuracies need comes first. `values` are worked out at the loss unless given.
     """
     tasks = problem.tasks
     assert tasks is not None
-    values = evaluate(problem, actions, np.full(len(actions), loss))
+    if values is None:
+        values = evaluate(problem, actions, np.full(len(actions), loss))
     attention = problem.space.attention(np.array(parameters))
     cost = values.effective_tokens(np.array(parameters), attention)
     budget = room / (2.0 * parameters)

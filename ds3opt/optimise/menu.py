@@ -186,17 +186,23 @@ def refined(actions: Actions, where: NDArray[np.bool_]) -> Actions:
 
 
 def evaluate(
-    problem: Problem, actions: Actions, loss: FloatArray, *, slack: bool = False
+    problem: Problem,
+    actions: Actions,
+    loss: FloatArray,
+    *,
+    slack: bool = False,
+    step: FloatArray | None = None,
 ) -> Values:
     """Success and use of every action at its loss, (action,).
 
     Success never rises with loss and use never falls with it, which the search's bounds rest on.
-    Slack is 0 unless asked for.
+    Slack is 0 unless asked for. Where the chance `step` that a step finds and executes the next
+    skill is given, (action,), the loss says nothing more.
     """
     assert problem.tasks is not None
     tasks, task = problem.tasks, actions.task
     traits = tasks.traits.take(task)
-    trace = _trace(problem, actions, loss, traits)
+    trace = _trace(problem, actions, loss, traits, step)
     success = _answers(problem, actions, trace.success, trace, traits)
     checking = np.empty(len(actions))
     used = trace.used
@@ -259,13 +265,20 @@ def _widths(problem: Problem, actions: Actions) -> tuple[FloatArray, FloatArray,
     return samples[actions.policy], branches[actions.policy], overhead[actions.policy]
 
 
-def _trace(problem: Problem, actions: Actions, loss: FloatArray, traits: TaskTraits) -> _Trace:
+def _trace(
+    problem: Problem,
+    actions: Actions,
+    loss: FloatArray,
+    traits: TaskTraits,
+    step: FloatArray | None,
+) -> _Trace:
     assert problem.tasks is not None
     tasks, task = problem.tasks, actions.task
     if problem.levels is not None:
         step, skills, solvable = at_levels(problem.levels, task, actions.policy, loss)
     else:
         skills, solvable = tasks.skills[task], None
+    if step is None:
         step = tasks.directionality[task] * step_skill_success(
             loss,
             tasks.difficulty[task],

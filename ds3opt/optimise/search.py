@@ -94,6 +94,7 @@ class Search:
         assert tasks is not None
         self.weight = tasks.weight
         self.worth = tasks.value
+        self.most = float(self.weight @ self.worth)
         self.groups = tasks.group
         self.requirement = requirement(self.problem)
         self.everything = None if self.problem.levels is not None else first_actions(self.problem)
@@ -103,10 +104,6 @@ class Search:
     def _tasks_served(self) -> FloatArray:
         """Tasks that share the training, (budget,)."""
         return np.full(len(self.budgets), self.problem.tasks_served)
-
-    def _worth_of_everything(self) -> FloatArray:
-        """Value per task where every task is solved, (budget,)."""
-        return np.full(len(self.budgets), float(self.weight @ self.worth))
 
     def run(self) -> list[Incumbent]:
         """Search until every budget's gap is reached or the cells are used up."""
@@ -120,7 +117,7 @@ class Search:
         for block in blocks:
             np.maximum.at(open_upper, block.budget, block.upper)
         # solving everything is a bound too
-        bounds = np.minimum(np.maximum(self.closed, open_upper), self._worth_of_everything())
+        bounds = np.minimum(np.maximum(self.closed, open_upper), self.most)
         for incumbent, bound in zip(self.incumbents, bounds, strict=True):
             incumbent.upper = max(incumbent.value, float(bound))
         return self.incumbents
@@ -258,12 +255,20 @@ class Search:
 
     # -- one block of cells -----------------------------------------------------------------
 
+    def _at_best(self, cells: Cells) -> Values:
+        """The most that the cells' actions bring, and the least that they use, in their cells."""
+        loss = cells.loss_low[cells.actions.cell]
+        return evaluate(self.problem, cells.actions, loss, slack=True)
+
+    def _at_worst(self, cells: Cells, actions: Actions) -> Values:
+        """The least that actions bring, and the most that they use, in their cells."""
+        return evaluate(self.problem, actions, cells.loss_high[actions.cell])
+
     def _examine(self, cells: Cells) -> Examined:
         """Bound every cell, try a plan in it, and narrow it."""
         actions, count = cells.actions, len(cells)
         size = self._likely_size(cells, cells.loss_low)
-        loss = cells.loss_low[actions.cell]
-        values = evaluate(self.problem, actions, loss, slack=True)
+        values = self._at_best(cells)
         worth = self.worth[actions.task]
         gain = worth * values.success
         attention = self.problem.space.attention(size)
@@ -393,7 +398,7 @@ class Search:
         """
         if self.requirement is None:
             return price, np.zeros((price.size, 0))
-        total = float(self.weight @ self.worth)
+        total = self.most
         needed, short = found.needed, np.any(found.lack > 0.0, axis=1)
         over = np.isfinite(needed) & (needed > budget)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -507,7 +512,7 @@ class Search:
         if rivals.size == 0:
             return keep
         rival = actions.take(rivals)
-        worst = evaluate(self.problem, rival, cells.loss_high[rival.cell])
+        worst = self._at_worst(cells, rival)
         dear, cheap = np.exp(cells.size_low), np.exp(cells.size_high)
         space = self.problem.space
         worst_cost = worst.effective_tokens(dear[rival.cell], space.attention(dear)[rival.cell])

@@ -148,14 +148,12 @@ class SideBySideSearch(Search):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.smooth = is_smooth(self.weight.size // len(self.problems))
+        each = len(self.problems)
+        self.most = np.sum((self.weight * self.worth).reshape(each, -1), axis=1)
+        self.smooth = is_smooth(self.weight.size // each)
 
     def _tasks_served(self) -> FloatArray:
         return np.array([one.tasks_served for one in self.problems])
-
-    def _worth_of_everything(self) -> FloatArray:
-        each = len(self.problems)
-        return np.asarray((self.weight * self.worth).reshape(each, -1).sum(axis=1))
 
     def _together(self, children: list[Cells]) -> list[Cells]:
         # small blocks cost as much as large ones

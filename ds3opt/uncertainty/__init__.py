@@ -1,1 +1,1 @@
-"""Plans when the constants are not known exactly: drawn scenarios and what follows from them."""
+"""Plans when the numbers of a scenario are uncertain: draws, what they lead to, what holds."""

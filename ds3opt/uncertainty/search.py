@@ -1,0 +1,164 @@
+"""Branch and bound for one plan under many draws: the search of `optimise`, on averages.
+
+Cells are ranges of model size and of the loss under a law between those of the draws, which is a
+coordinate for training tokens. In every draw the plans of a cell have a loss within bounds of its
+own; success at the least, use at the least, and the averages of both bound the average value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.cells import Cells
+from ds3opt.optimise.menu import Actions, Values
+from ds3opt.optimise.search import Search
+from ds3opt.uncertainty.averages import Side, Weights, averaged
+from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.nearby import Spot, best_at
+
+FloatArray = NDArray[np.float64]
+
+_FIRST_GROUPS = 16
+"""Groups of draws in the first wave; they double with every wave."""
+_PIECES = (16, 96)
+"""Fewest and most pieces of a cell's range of sizes on which losses are bounded."""
+_FINE = 0.01
+"""Length in ln N that pieces need not be shorter than."""
+
+
+@dataclass
+class RobustSearch(Search):
+    """A search over averages; `best` is the best plan found."""
+
+    ensemble: Ensemble = field(kw_only=True)
+    draws: FloatArray = field(kw_only=True)
+    """(draw,) weights in the objective, which sum to 1."""
+    best: Spot | None = field(kw_only=True, default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.weights = Weights.of(self.ensemble, self.draws)
+        solved = np.sum(self.ensemble.weight * self.ensemble.worth, axis=1)
+        self.most = float(self.draws @ solved)
+        if self.best is not None:
+            incumbent = self.incumbents[0]
+            incumbent.value = self.best.value
+            incumbent.parameters, incumbent.loss = self.best.parameters, self.best.loss
+            incumbent.actions = self.best.mix.actions
+
+    def _groups(self, cells: Cells) -> int:
+        depth = int(np.min(cells.depth, initial=30))
+        return int(_FIRST_GROUPS * 2 ** min(depth, 20))
+
+    def _at_best(self, cells: Cells) -> Values:
+        self._least, self._most = self._losses(cells)
+        return averaged(
+            self.ensemble,
+            self.weights,
+            cells.actions,
+            self._least,
+            groups=self._groups(cells),
+            slack=True,
+        )
+
+    def _at_worst(self, cells: Cells, actions: Actions) -> Values:
+        return averaged(
+            self.ensemble,
+            self.weights,
+            actions,
+            self._most,
+            groups=self._groups(cells),
+            side=Side.WORST,
+        )
+
+    def _losses(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+        """Least and greatest loss in every draw of a cell's plans, (draw, cell)."""
+        ensemble = self.ensemble
+        if ensemble.one_law:
+            shape = (len(ensemble), len(cells))
+            return np.broadcast_to(cells.loss_low, shape), np.broadcast_to(cells.loss_high, shape)
+        longest = float(np.max(cells.size_high - cells.size_low, initial=0.0))
+        pieces = int(np.clip(np.ceil(longest / _FINE), *_PIECES))
+        share = np.linspace(0.0, 1.0, pieces + 1)
+        size = np.exp(cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * share)
+        # less loss takes more tokens and a larger model fewer; limits may rise with the size
+        most = self._tokens(size, cells.loss_low)
+        least = self._tokens(size, cells.loss_high)
+        low, high = self._token_limits(size)
+        most = np.minimum(most[:, :-1], high[:, 1:])
+        least = np.maximum(least[:, 1:], low[:, :-1])
+        possible = least <= high[:, 1:] * (1.0 + 1e-9)
+        least = np.minimum(least, high[:, 1:])
+        shape = (len(ensemble), *most.shape)
+        best = ensemble.losses(size[:, 1:].ravel(), most.ravel()).reshape(shape)
+        worst = ensemble.losses(size[:, :-1].ravel(), least.ravel()).reshape(shape)
+        # no plan of the cell is in a piece that cannot reach its upper loss
+        none = ~np.any(possible, axis=1)
+        possible[none] = True
+        best = np.where(possible, best, np.inf)
+        worst = np.where(possible, worst, -np.inf)
+        return np.min(best, axis=2) * (1.0 - 1e-12), np.max(worst, axis=2) * (1.0 + 1e-12)
+
+    def _tokens(self, size: FloatArray, loss: FloatArray) -> FloatArray:
+        space = self.training.space
+        if space.infinite_data:
+            return np.full(size.shape, np.inf)
+        return np.asarray(
+            space.law.training_tokens_for(loss[:, None], size, unique_tokens=space.unique_tokens)
+        )
+
+    def _token_limits(self, size: FloatArray) -> tuple[FloatArray, FloatArray]:
+        space = self.training.space
+        (low, high), (fewest, most) = space.training_tokens, space.tokens_per_parameter
+        return np.maximum(low, fewest * size), np.minimum(high, most * size)
+
+    def _offer(self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray) -> None:
+        """Work out the most promising cell's plan in every draw."""
+        place = int(np.argmax(value))
+        incumbent = self.incumbents[0]
+        if not value[place] > incumbent.value:
+            return
+        found = best_at(
+            self.ensemble,
+            self.weights,
+            self.budgets[0],
+            cells.actions.in_cell(place),
+            float(size[place]),
+            float(cells.loss_low[place]),
+        )
+        if found is None or not found.value > incumbent.value:
+            return
+        self.best = found
+        incumbent.value, incumbent.parameters = found.value, found.parameters
+        incumbent.loss, incumbent.price = found.loss, found.mix.price
+        incumbent.actions = found.mix.actions
+
+    def _narrowed(
+        self,
+        cells: Cells,
+        nodes: FloatArray,
+        bound: FloatArray,
+        upper: FloatArray,
+        reference: FloatArray,
+        value: FloatArray,
+    ) -> tuple[Cells, NDArray[np.bool_]]:
+        """As for one law, and sizes are halved where they spread losses more than the loss does."""
+        narrowed, by_size = super()._narrowed(cells, nodes, bound, upper, reference, value)
+        if self.ensemble.one_law:
+            return narrowed, by_size
+        # at the middle size the draws' losses are those of the cell's two ends
+        middle = np.exp(0.5 * (cells.size_low + cells.size_high))[:, None]
+        low, high = self._token_limits(middle)
+        ends = [
+            self.ensemble.losses(
+                middle[:, 0], np.clip(self._tokens(middle, loss), low, high)[:, 0]
+            )
+            for loss in (cells.loss_low, cells.loss_high)
+        ]
+        weight = self.draws @ (ends[0] - self._least)
+        across = self.draws @ (ends[1] - ends[0])
+        wide = narrowed.size_high - narrowed.size_low > 1e-9
+        return narrowed, by_size | (wide & (weight > across))
