@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ds3opt.cli.arguments import HardwarePath, ScenarioArgument, Settings, hardware_folders
+from ds3opt.cli.draws import Draws, RobustChoice, Seed, Workers, needs_draws, solve_over_draws
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 
 
@@ -19,6 +20,10 @@ def solve(
     no_frontier: Annotated[
         bool, typer.Option("--no-frontier", help="Leave out the Pareto table.")
     ] = False,
+    draws: Draws = None,
+    seed: Seed = 0,
+    robust: RobustChoice = "mean",
+    workers: Workers = None,
 ) -> int:
     """The best allocation under the limits, with its certificate and what a planner asks next.
 
@@ -29,7 +34,12 @@ def solve(
     from ds3opt.cli.progress import progress_bar
     from ds3opt.io.loader import load_scenario
 
+    needs_draws(draws, seed=seed != 0, robust=robust != "mean", workers=workers is not None)
     loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
+    if draws is not None:
+        return solve_over_draws(
+            view, loaded, draws, seed, frontier=not no_frontier, robust=robust, workers=workers
+        )
     from ds3opt.optimise.solve import solve as optimum
 
     with progress_bar(view.quiet) as progress:

@@ -6,26 +6,44 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import solve
+from ds3opt.policies import Policy
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, drawn, sample
 from ds3opt.uncertainty.keys import Constant
-from ds3opt.uncertainty.outcome import GAP, Outcome, coarser, column
+from ds3opt.uncertainty.outcome import Outcome, coarser, column
 from ds3opt.uncertainty.plan import score_plan
 from ds3opt.uncertainty.plan_risk import PlanRisk, plan_risk
 from ds3opt.uncertainty.robust import RobustPlan, robust_plan
 from ds3opt.uncertainty.run import Keep, solve_draws
 from ds3opt.uncertainty.summary import Spread, Spreads, spread_of, spreads_of
+from ds3opt.uncertainty.tail import tail_mean
 
+FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 TAIL = 0.1
 """Part of the draws, the worst, that a plan for the tail looks at."""
+
+
+@dataclass(frozen=True)
+class RobustRow:
+    """What serves a task, or a part of its requests, in every draw."""
+
+    name: str
+    """The class."""
+    policy: Policy
+    fraction: float
+    """Part of the task's requests."""
+    token_budget: float
+    accuracy: float
+    """Of the whole task, mean over the draws."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Robust:
     """The best single plan for all draws, and what becomes of it."""
 
     plan: RobustPlan
+    rows: tuple[RobustRow, ...]
     risk: PlanRisk
     point_value: float
     """Value of the point estimate's plan over the same part of the draws."""
@@ -59,6 +78,7 @@ def study(
     draws: int,
     seed: int,
     *,
+    frontier: bool = True,
     tail: float | None = 1.0,
     known: Mapping[int, Outcome] | None = None,
     keep: Keep | None = None,
@@ -70,6 +90,7 @@ def study(
     Parameters
     ----------
     draws : at least 2. seed : any whole number; the same one gives the same bytes.
+    frontier : also solve the scenario's frontier at the point estimate.
     tail : part of the draws, the worst, whose mean the robust plan maximises; 1 for all of them,
         None for no robust plan.
     known, keep, workers : as in `solve_draws`.
@@ -83,7 +104,7 @@ def study(
     if not drawn_sample.constants:
         hint = "give a number an interval, such as difficulty: {value: 2.4, interval: [2.3, 2.6]}"
         raise UsageError(Mistake("nothing in the scenario is uncertain", hint=hint))
-    point = solve(scenario, progress=progress)
+    point = solve(scenario, frontier=frontier, progress=progress)
     outcomes = solve_draws(
         scenario, drawn_sample, point, known=known, keep=keep, workers=workers, progress=progress
     )
@@ -125,25 +146,41 @@ def _with_plans(
 def _with_robust(
     found: Study,
     problems: list[Problem],
-    best: np.ndarray[tuple[int], np.dtype[np.float64]],
+    best: FloatArray,
     gap: float,
     tail: float,
-    point_values: np.ndarray[tuple[int], np.dtype[np.float64]],
+    point_values: FloatArray,
     progress: Progress | None,
 ) -> Study:
     try:
         plan = robust_plan(problems, tail=tail, gap=gap, start=[found.point], progress=progress)
     except UsageError as error:
-        return replace(found, left_out=(*found.left_out, f"robust plan: {error.problems[0].message}"))
+        why = f"robust plan: {error.problems[0].message}"
+        return replace(found, left_out=(*found.left_out, why))
     if plan is None:
         why = "robust plan: no single plan keeps the limits on average over the draws"
         return replace(found, left_out=(*found.left_out, why))
     risk = plan_risk(problems, plan.score, best, gap)
-    return replace(found, robust=Robust(plan, risk, tail_mean(point_values, tail)))
+    return replace(found, robust=Robust(plan, _rows(problems[0], plan), risk, tail_mean(point_values, tail)))
 
 
-def tail_mean(values: np.ndarray[tuple[int], np.dtype[np.float64]], tail: float) -> float:
-    raise NotImplementedError
+def _rows(problem: Problem, plan: RobustPlan) -> tuple[RobustRow, ...]:
+    """What serves every task under a plan, in the order of the tasks."""
+    tasks = problem.tasks
+    assert tasks is not None
+    rows = []
+    for one in plan.plan.choices:
+        width = one.policy.width * float(tasks.tokens_per_step[one.task])
+        rows.append(
+            RobustRow(
+                tasks.group_names[int(tasks.group[one.task])],
+                one.policy,
+                one.fraction,
+                width * one.steps,
+                float(np.mean(plan.score.task_success[one.task])),
+            )
+        )
+    return tuple(rows)
 
 
 def _no_plan(scenario: Scenario, point: Solution) -> str:
@@ -164,5 +201,3 @@ def _no_plan(scenario: Scenario, point: Solution) -> str:
         )
     return ""
 
-
-__all__ = ["GAP", "Robust", "Study", "study"]
