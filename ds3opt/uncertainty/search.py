@@ -37,17 +37,26 @@ class RobustSearch(Search):
     draws: FloatArray = field(kw_only=True)
     """(draw,) weights in the objective, which sum to 1."""
     best: Spot | None = field(kw_only=True, default=None)
+    floor: float = field(kw_only=True, default=-np.inf)
+    """A value that is enough to come within the gap of, whether or not it is this objective's."""
+    ease: float = field(kw_only=True, default=0.0)
+    """Part of the gap that need not be closed to this objective's own best plan."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.weights = Weights.of(self.ensemble, self.draws)
         solved = np.sum(self.ensemble.weight * self.ensemble.worth, axis=1)
         self.most = float(self.draws @ solved)
+        self.incumbents[0].value = self.floor
         if self.best is not None:
-            incumbent = self.incumbents[0]
-            incumbent.value = self.best.value
-            incumbent.parameters, incumbent.loss = self.best.parameters, self.best.loss
-            incumbent.actions = self.best.mix.actions
+            self._settle_for(self.best)
+
+    def _settle_for(self, found: Spot) -> None:
+        self.best = found
+        incumbent = self.incumbents[0]
+        incumbent.value = max(incumbent.value, found.value - self.ease * self.gap)
+        incumbent.parameters, incumbent.loss = found.parameters, found.loss
+        incumbent.price, incumbent.actions = found.mix.price, found.mix.actions
 
     def _groups(self, cells: Cells) -> int:
         depth = int(np.min(cells.depth, initial=30))
@@ -118,8 +127,8 @@ class RobustSearch(Search):
     def _offer(self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray) -> None:
         """Work out the most promising cell's plan in every draw."""
         place = int(np.argmax(value))
-        incumbent = self.incumbents[0]
-        if not value[place] > incumbent.value:
+        known = -np.inf if self.best is None else self.best.value
+        if not value[place] > known:
             return
         found = best_at(
             self.ensemble,
@@ -129,12 +138,8 @@ class RobustSearch(Search):
             float(size[place]),
             float(cells.loss_low[place]),
         )
-        if found is None or not found.value > incumbent.value:
-            return
-        self.best = found
-        incumbent.value, incumbent.parameters = found.value, found.parameters
-        incumbent.loss, incumbent.price = found.loss, found.mix.price
-        incumbent.actions = found.mix.actions
+        if found is not None and found.value > known:
+            self._settle_for(found)
 
     def _narrowed(
         self,
