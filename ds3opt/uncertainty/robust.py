@@ -182,7 +182,7 @@ def _certified(
 
 _SEARCHES = 3
 """That are run, at most, each with better weights."""
-_ENOUGH = 0.3
+_ENOUGH = 0.1
 """Part of the gap that the weights may cost."""
 _ROUGH = 5e-3
 """Gap of the first model."""
