@@ -90,6 +90,14 @@ class Ensemble:
             _alike(tasks),
         )
 
+    def searched(self, gap: float, max_cells: int) -> Ensemble:
+        """The same draws with what a search is to reach, and when it stops."""
+        return replace(
+            self,
+            common=replace(self.common, gap=gap, max_cells=max_cells),
+            stacked=replace(self.stacked, gap=gap),
+        )
+
     def __len__(self) -> int:
         return len(self.problems)
 

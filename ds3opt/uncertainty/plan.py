@@ -153,14 +153,26 @@ def _values(
     missing = [c.policy.words() for c in plan.choices if c.policy not in offered]
     if missing:
         raise UsageError(f"the draws do not offer {missing[0]}, which the plan serves with")
+    task = np.array([c.task for c in plan.choices], dtype=np.intp)
+    policy = np.array([offered[c.policy] for c in plan.choices], dtype=np.intp)
+    steps = np.array([c.steps for c in plan.choices])
+    actions = Actions(np.zeros_like(task), task, policy, steps, steps, steps)
+    return in_every_draw(ensemble, actions, loss), task
+
+
+def in_every_draw(ensemble: Ensemble, actions: Actions, loss: FloatArray) -> Values:
+    """Values of actions for one model in every draw, (action x draw,).
+
+    Parameters
+    ----------
+    loss : (draw, 1) of the model.
+    """
     draws, tasks = ensemble.weight.shape
-    served = np.array([c.task for c in plan.choices], dtype=np.intp)
-    task = (served[:, None] + tasks * np.arange(draws)).ravel()
+    task = (actions.task[:, None] + tasks * np.arange(draws)).ravel()
     stacked = ensemble.stacked.tasks
     assert stacked is not None
-    steps = np.repeat([c.steps for c in plan.choices], draws)
-    steps = np.minimum(steps, stacked.max_steps[task])
-    policy = np.repeat([offered[c.policy] for c in plan.choices], draws).astype(np.intp)
-    actions = Actions(np.zeros_like(task), task, policy, steps, steps, steps)
-    step = ensemble.step_success(loss)[:, 0, :][:, served].T.ravel()
-    return evaluate(ensemble.stacked, actions, step, step=step), served
+    steps = np.minimum(np.repeat(actions.steps, draws), stacked.max_steps[task])
+    policy = np.repeat(actions.policy, draws)
+    repeated = Actions(np.zeros_like(task), task, policy, steps, steps, steps)
+    step = ensemble.step_success(loss)[:, 0, :][:, actions.task].T.ravel()
+    return evaluate(ensemble.stacked, repeated, step, step=step)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ds3opt.laws.loss import LossLaw
 from ds3opt.optimise.cells import Cells
 from ds3opt.optimise.menu import Actions, Values
 from ds3opt.optimise.search import Search
@@ -23,7 +24,7 @@ FloatArray = NDArray[np.float64]
 
 _FIRST_GROUPS = 16
 """Groups of draws in the first wave; they double with every wave."""
-_PIECES = (16, 96)
+_PIECES = (8, 32)
 """Fewest and most pieces of a cell's range of sizes on which losses are bounded."""
 _FINE = 0.01
 """Length in ln N that pieces need not be shorter than."""
@@ -37,17 +38,26 @@ class RobustSearch(Search):
     draws: FloatArray = field(kw_only=True)
     """(draw,) weights in the objective, which sum to 1."""
     best: Spot | None = field(kw_only=True, default=None)
+    floor: float = field(kw_only=True, default=-np.inf)
+    """A value that is enough to come within the gap of, whether or not it is this objective's."""
+    ease: float = field(kw_only=True, default=0.0)
+    """Part of the gap that need not be closed to this objective's own best plan."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.weights = Weights.of(self.ensemble, self.draws)
         solved = np.sum(self.ensemble.weight * self.ensemble.worth, axis=1)
         self.most = float(self.draws @ solved)
+        self.incumbents[0].value = self.floor
         if self.best is not None:
-            incumbent = self.incumbents[0]
-            incumbent.value = self.best.value
-            incumbent.parameters, incumbent.loss = self.best.parameters, self.best.loss
-            incumbent.actions = self.best.mix.actions
+            self._settle_for(self.best)
+
+    def _settle_for(self, found: Spot) -> None:
+        self.best = found
+        incumbent = self.incumbents[0]
+        incumbent.value = max(incumbent.value, found.value - self.ease * self.gap)
+        incumbent.parameters, incumbent.loss = found.parameters, found.loss
+        incumbent.price, incumbent.actions = found.mix.price, found.mix.actions
 
     def _groups(self, cells: Cells) -> int:
         depth = int(np.min(cells.depth, initial=30))
@@ -83,24 +93,58 @@ class RobustSearch(Search):
         longest = float(np.max(cells.size_high - cells.size_low, initial=0.0))
         pieces = int(np.clip(np.ceil(longest / _FINE), *_PIECES))
         share = np.linspace(0.0, 1.0, pieces + 1)
-        size = np.exp(cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * share)
+        log_size = cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * share
+        size = np.exp(log_size)
         # less loss takes more tokens and a larger model fewer; limits may rise with the size
-        most = self._tokens(size, cells.loss_low)
-        least = self._tokens(size, cells.loss_high)
+        curve = self._tokens(size, cells.loss_low)
         low, high = self._token_limits(size)
-        most = np.minimum(most[:, :-1], high[:, 1:])
-        least = np.maximum(least[:, 1:], low[:, :-1])
+        most = np.minimum(curve[:, :-1], high[:, 1:])
+        least = np.maximum(self._tokens(size, cells.loss_high)[:, 1:], low[:, :-1])
         possible = least <= high[:, 1:] * (1.0 + 1e-9)
+        possible[~np.any(possible, axis=1)] = True
         least = np.minimum(least, high[:, 1:])
-        shape = (len(ensemble), *most.shape)
-        best = ensemble.losses(size[:, 1:].ravel(), most.ravel()).reshape(shape)
-        worst = ensemble.losses(size[:, :-1].ravel(), least.ravel()).reshape(shape)
+        best = self._each(size[:, 1:], most)
+        worst = self._each(size[:, :-1], least)
+        if not self.training.space.infinite_data:
+            best = np.maximum(best, self._on_chords(log_size, curve))
         # no plan of the cell is in a piece that cannot reach its upper loss
-        none = ~np.any(possible, axis=1)
-        possible[none] = True
         best = np.where(possible, best, np.inf)
         worst = np.where(possible, worst, -np.inf)
         return np.min(best, axis=2) * (1.0 - 1e-12), np.max(worst, axis=2) * (1.0 + 1e-12)
+
+    def _on_chords(self, log_size: FloatArray, curve: FloatArray) -> FloatArray:
+        """Least loss in every draw below a curve of training tokens, (draw, cell, piece).
+
+        In logarithms the curve is convex, so below its chords, and every draw's loss is convex and
+        falls with tokens. A convex function whose values at the ends and the middle of an interval
+        are a, c, b is nowhere below the least of c, 2c - a and 2c - b. -inf where there is no curve.
+        """
+        known = np.isfinite(curve)
+        log_tokens = np.log(np.where(known, curve, 1.0))
+        ends = self._each(np.exp(log_size), np.exp(log_tokens))
+        middle = self._each(
+            np.exp(0.5 * (log_size[:, :-1] + log_size[:, 1:])),
+            np.exp(0.5 * (log_tokens[:, :-1] + log_tokens[:, 1:])),
+        )
+        steepest = np.maximum(np.maximum(ends[:, :, :-1], ends[:, :, 1:]), middle)
+        return np.where(known[:, :-1] & known[:, 1:], 2.0 * middle - steepest, -np.inf)
+
+    def _each(self, size: FloatArray, tokens: FloatArray) -> FloatArray:
+        """Loss in every draw of models (cell, piece): (draw, cell, piece)."""
+        losses = self.ensemble.losses(size.ravel(), tokens.ravel())
+        return losses.reshape(len(self.ensemble), *size.shape)
+
+    def _trimmed(self, cells: Cells) -> Cells:
+        """With endless data only sizes whose loss is the cell's; a loss at most so high is not."""
+        trimmed = super()._trimmed(cells)
+        space = self.training.space
+        if self.ensemble.one_law or not space.infinite_data:
+            return trimmed
+        law = space.law
+        assert isinstance(law, LossLaw)
+        largest = np.log(law.parameters_for(trimmed.loss_low, np.inf)) + 1e-9
+        high = np.maximum(np.minimum(trimmed.size_high, largest), trimmed.size_low)
+        return replace(trimmed, size_high=high)
 
     def _tokens(self, size: FloatArray, loss: FloatArray) -> FloatArray:
         space = self.training.space
@@ -118,8 +162,8 @@ class RobustSearch(Search):
     def _offer(self, cells: Cells, value: FloatArray, size: FloatArray, price: FloatArray) -> None:
         """Work out the most promising cell's plan in every draw."""
         place = int(np.argmax(value))
-        incumbent = self.incumbents[0]
-        if not value[place] > incumbent.value:
+        known = -np.inf if self.best is None else self.best.value
+        if not value[place] > known:
             return
         found = best_at(
             self.ensemble,
@@ -129,12 +173,8 @@ class RobustSearch(Search):
             float(size[place]),
             float(cells.loss_low[place]),
         )
-        if found is None or not found.value > incumbent.value:
-            return
-        self.best = found
-        incumbent.value, incumbent.parameters = found.value, found.parameters
-        incumbent.loss, incumbent.price = found.loss, found.mix.price
-        incumbent.actions = found.mix.actions
+        if found is not None and found.value > known:
+            self._settle_for(found)
 
     def _narrowed(
         self,
@@ -152,13 +192,10 @@ class RobustSearch(Search):
         # at the middle size the draws' losses are those of the cell's two ends
         middle = np.exp(0.5 * (cells.size_low + cells.size_high))[:, None]
         low, high = self._token_limits(middle)
-        ends = [
-            self.ensemble.losses(
-                middle[:, 0], np.clip(self._tokens(middle, loss), low, high)[:, 0]
-            )
+        best, worst = (
+            self._each(middle, np.clip(self._tokens(middle, loss), low, high))[:, :, 0]
             for loss in (cells.loss_low, cells.loss_high)
-        ]
-        weight = self.draws @ (ends[0] - self._least)
-        across = self.draws @ (ends[1] - ends[0])
+        )
+        of_size, of_loss = self.draws @ (best - self._least), self.draws @ (worst - best)
         wide = narrowed.size_high - narrowed.size_low > 1e-9
-        return narrowed, by_size | (wide & (weight > across))
+        return narrowed, by_size | (wide & (of_size > of_loss))

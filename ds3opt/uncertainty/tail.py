@@ -1,0 +1,195 @@
+"""The worst draws: the mean over a tail, the best mix for it, and the weights that bound it.
+
+The mean over the worst part `tail` of the draws is the least average with weights that sum to 1 and
+are at most ``1 / (tail draws)`` each. Any such weights give an average that is no lower, so a bound
+on the best weighted average bounds the best tail mean. The weights that bound it best are the dual
+values of a linear programme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds3opt.optimise.local import room_for
+from ds3opt.optimise.menu import Actions
+from ds3opt.problem import Budgets
+from ds3opt.uncertainty.averages import Weights
+from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.nearby import near_actions, tokens_at
+from ds3opt.uncertainty.plan import in_every_draw
+
+FloatArray = NDArray[np.float64]
+
+_LEAST_PART = 1e-9
+"""Parts of a task's requests below this are rounding of the linear programme."""
+
+
+def tail_weights(values: FloatArray, tail: float) -> FloatArray:
+    """Weights of the draws, (draw,), with which their average is the mean over the worst of them.
+
+    >>> tail_weights(np.array([3.0, 1.0, 2.0, 4.0]), 0.5).tolist()
+    [0.0, 0.5, 0.5, 0.0]
+    """
+    most = 1.0 / (tail * values.size)
+    order = np.argsort(values, kind="stable")
+    weights = np.zeros(values.size)
+    before = np.minimum(most * np.arange(values.size), 1.0)
+    weights[order] = np.clip(1.0 - before, 0.0, min(most, 1.0))
+    return weights
+
+
+def tail_mean(values: FloatArray, tail: float) -> float:
+    """Mean over the worst part of the draws; a draw may belong to it in part.
+
+    >>> tail_mean(np.array([3.0, 1.0, 2.0, 4.0]), 0.25)
+    1.0
+    """
+    return float(tail_weights(values, tail) @ values)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One model and the actions that may serve its tasks."""
+
+    parameters: float
+    loss: float
+    """Under the common law."""
+    training_tokens: float
+    actions: Actions
+    value: FloatArray  # (draw, action) of the objective
+    cost: FloatArray  # (action,) mean use as a part of what is left for inference
+
+
+def slice_at(
+    ensemble: Ensemble,
+    budgets: Budgets,
+    parameters: float,
+    loss: float,
+    weights: Sequence[FloatArray],
+) -> Slice | None:
+    """The actions worth a look at a model for each of several weights of the draws.
+
+    None where the limits leave nothing for inference.
+    """
+    size, at = np.array([parameters]), np.array([loss])
+    room = float(room_for(ensemble.common, budgets, size, at)[0])
+    if room <= 0.0:
+        return None
+    found = [
+        near_actions(ensemble, Weights.of(ensemble, each), budgets, parameters, loss)
+        for each in weights
+    ]
+    joined = Actions.joined(found)
+    _, first = np.unique(
+        np.stack([joined.task, joined.policy, joined.steps]), axis=1, return_index=True
+    )
+    actions = joined.take(np.sort(first))
+    tokens = tokens_at(ensemble, size, at)
+    values = in_every_draw(ensemble, actions, ensemble.losses(size, tokens))
+    draws = len(ensemble)
+    attention = ensemble.common.space.attention(size)[0]
+    each = np.full(values.success.size, attention)
+    tokens_used = values.effective_tokens(np.full(each.size, parameters), each)
+    used = (2.0 * parameters * tokens_used).reshape(len(actions), draws).T
+    weight = ensemble.weight[:, actions.task]
+    served = ensemble.served / ensemble.served.sum()
+    return Slice(
+        parameters,
+        loss,
+        float(tokens[0]),
+        actions,
+        weight * ensemble.worth[:, actions.task] * values.success.reshape(len(actions), draws).T,
+        served @ (weight * used) / room if np.isfinite(room) else np.zeros(len(actions)),
+    )
+
+
+@dataclass(frozen=True)
+class TailMix:
+    """The best mix over slices for a tail, and the weights of the draws that vouch for it."""
+
+    value: float
+    amount: tuple[FloatArray, ...]
+    """Of every slice's actions, part of the task's requests, (action,)."""
+    draws: FloatArray  # (draw,)
+
+
+def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
+    """The most tail mean that a mix of actions reaches, over slices mixed with one another.
+
+    With several slices it is no plan, as only one model is trained, but its weights are the best
+    for all of them at once.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array, eye_array, hstack, vstack
+
+    draws, count = slices[0].value.shape[0], len(slices)
+    value = np.concatenate([each.value for each in slices], axis=1)
+    columns = value.shape[1]
+    which = np.repeat(np.arange(count), [len(each.actions) for each in slices])
+    task = np.concatenate([each.actions.task for each in slices])
+    index = np.arange(columns)
+    # variables: actions, slices, the threshold, what each draw falls short of it
+    falls = hstack(
+        [
+            coo_array(-value),
+            coo_array((draws, count)),
+            coo_array(np.ones((draws, 1))),
+            -eye_array(draws),
+        ]
+    )
+    owners = np.arange(count * tasks)
+    whole = coo_array(
+        (
+            np.concatenate([np.ones(columns), -np.ones(owners.size)]),
+            (
+                np.concatenate([which * tasks + task, owners]),
+                np.concatenate([index, columns + owners // tasks]),
+            ),
+        ),
+        shape=(owners.size, columns + count + 1 + draws),
+    )
+    paid = coo_array(
+        (
+            np.concatenate([np.concatenate([each.cost for each in slices]), -np.ones(count)]),
+            (
+                np.concatenate([which, np.arange(count)]),
+                np.concatenate([index, columns + np.arange(count)]),
+            ),
+        ),
+        shape=(count, columns + count + 1 + draws),
+    )
+    one = np.zeros((1, columns + count + 1 + draws))
+    one[0, columns : columns + count] = 1.0
+    most = 1.0 / (tail * draws)
+    objective = np.concatenate([np.zeros(columns + count), [-1.0], np.full(draws, most)])
+    bounds = [(0.0, None)] * (columns + count) + [(None, None)] + [(0.0, None)] * draws
+    solved = linprog(
+        objective,
+        A_ub=vstack([falls, whole, paid]).tocsr(),
+        b_ub=np.zeros(draws + owners.size + count),
+        A_eq=one,
+        b_eq=[1.0],
+        bounds=bounds,
+        method="highs",
+    )
+    assert solved.x is not None
+    dual = np.clip(-solved.ineqlin.marginals[:draws], 0.0, most)
+    amount = np.where(solved.x[:columns] > _LEAST_PART, solved.x[:columns], 0.0)
+    return TailMix(
+        -float(solved.fun),
+        tuple(amount[which == k] for k in range(count)),
+        _as_weights(dual, most),
+    )
+
+
+def _as_weights(dual: FloatArray, most: float) -> FloatArray:
+    """Dual values made to sum to 1 exactly, each at most `most`."""
+    total = float(dual.sum())
+    if total >= 1.0:
+        return dual / total
+    left = most - dual
+    return np.asarray(dual + left * ((1.0 - total) / float(left.sum())))
