@@ -109,5 +109,3 @@ def needs_draws(draws: int | None, **given: bool) -> None:
     for name, said in given.items():
         if said and draws is None:
             raise UsageError(Problem(f"--{name} needs --draws", hint="add --draws 500"))
-
-

@@ -63,7 +63,9 @@ def _answer(study: Study) -> Table:
     )
     told = [f"each draw certified within {_gap(study)}"]
     if spreads.infeasible:
-        told.append(f"no allocation keeps the limits in {_percent(spreads.infeasible)} of the draws")
+        told.append(
+            f"no allocation keeps the limits in {_percent(spreads.infeasible)} of the draws"
+        )
     if spreads.not_converged:
         told.append(f"{_percent(spreads.not_converged)} of the draws stopped before that")
     return replace(table, footer="; ".join(told))
@@ -128,7 +130,9 @@ def _policies(study: Study, every_row: bool) -> Table:
         ),
         (Column("verdict", "verdict"), lambda row: _verdict(row[0], row[1])),
     )
-    told = "best in: share of the draws; alone it loses: mean loss of the objective, at least, where "
+    told = (
+        "best in: share of the draws; alone it loses: mean loss of the objective, at least, where "
+    )
     told += "the class may use no other policy"
     if left:
         told += f"; {left} more that are told apart from the best are left out, -v shows them"
@@ -246,10 +250,13 @@ def _limits(plan: PlanRisk | None) -> Table:
 
 def _robust(study: Study) -> Table:
     robust = study.robust
-    title, columns = _robust_title(study), (
-        Column("quantity", ""),
-        Column("value", "", "number"),
-        Column("note", ""),
+    title, columns = (
+        _robust_title(study),
+        (
+            Column("quantity", ""),
+            Column("value", "", "number"),
+            Column("note", ""),
+        ),
     )
     if robust is None:
         return Table(title, columns, ())

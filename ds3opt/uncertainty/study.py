@@ -161,7 +161,9 @@ def _with_robust(
         why = "robust plan: no single plan keeps the limits on average over the draws"
         return replace(found, left_out=(*found.left_out, why))
     risk = plan_risk(problems, plan.score, best, gap)
-    return replace(found, robust=Robust(plan, _rows(problems[0], plan), risk, tail_mean(point_values, tail)))
+    return replace(
+        found, robust=Robust(plan, _rows(problems[0], plan), risk, tail_mean(point_values, tail))
+    )
 
 
 def _rows(problem: Problem, plan: RobustPlan) -> tuple[RobustRow, ...]:
@@ -200,4 +202,3 @@ def _no_plan(scenario: Scenario, point: Solution) -> str:
             "objective only the model is carried over, and serving adapts to each draw"
         )
     return ""
-
