@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from ds3opt.errors import Problem, UsageError
 from ds3opt.fleet import needs_fleet
@@ -130,5 +130,10 @@ def _solved_apart(
     except BrokenProcessPool:
         hint = "free some memory, or use --workers 1; what was solved is kept"
         raise UsageError(Problem("a process that solved draws was ended", hint=hint)) from None
+    except BaseException:
+        # nobody waits for blocks that are being solved when the run is interrupted
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
