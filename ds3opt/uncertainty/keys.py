@@ -73,7 +73,7 @@ def label(scenario: Scenario, path: KeyPath) -> str:
             name = getattr(node, "name", None)
             if isinstance(name, str):
                 owner, words = f"{owner} {name}".strip(), []
-            elif path[-1] == step:
+            else:
                 words.append(str(step + 1))
             continue
         inside = isinstance(node, dict)
@@ -83,14 +83,19 @@ def label(scenario: Scenario, path: KeyPath) -> str:
         else:
             words.append(step.rstrip("_").replace("_", " "))
     if owner:
-        return f"{owner}: {' '.join(words)}"
+        return f"{owner}: {_spelt(words)}"
     if words[0] == "limits":
-        return f"limit on {' '.join(words[1:])}"
+        return f"limit on {_spelt(words[1:])}"
     if words[:2] == ["reasoning", "policies"]:
         words = words[2:]
     if len(words) > 1 and words[0] in ("workload", "model", "reasoning", "hardware"):
         words = words[1:]
-    return " ".join(words).replace("flop", "FLOP")
+    return _spelt(words)
+
+
+def _spelt(words: list[str]) -> str:
+    text = " ".join(words)
+    return re.sub(r"\bflop\b", "FLOP", text)
 
 
 def numeric_keys(scenario: Scenario) -> tuple[Constant, ...]:
