@@ -124,7 +124,9 @@ def _understood(
     if kind.number is None or kind.fixed:
         what = "is no number, so it cannot be uncertain"
         message = f"{path[-1]} {what}" if kind.number is None else "this number cannot be uncertain"
-        hint = "" if kind.number is None else "it is a choice, not a fact: write one number"
+        hint = (
+            "" if kind.number is None else "it is a setting, a choice or a count: write one number"
+        )
         if "uniform" in path:
             hint = "it says how many tasks there are: list them as values, which may be uncertain"
         place = source.location(path, key=True)

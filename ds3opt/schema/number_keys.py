@@ -26,6 +26,8 @@ FIXED: Mapping[str, frozenset[str] | None] = {
     "Frontier": None,
     "FittedSpan": None,
     "SolvedCount": None,
+    "ObservedAccuracy": None,
+    "FittedClass": None,
     "Band": None,
     "ServingConstants": frozenset({"rows", "left_out"}),
     "Utilisation": frozenset({"rows"}),

@@ -169,7 +169,27 @@ def test_constants_of_a_fitted_law_are_drawn_jointly() -> None:
     assert one.model.loss_law.draws == ""
 
 
-def test_a_key_that_is_written_over_leaves_its_table() -> None:
+def test_constants_of_parts_of_a_law_are_drawn_with_it() -> None:
+    names = "irreducible parameter_coefficient data_coefficient parameter_exponent data_exponent"
+    rows = "1.7 400 2000 0.34 0.36 15 5\\n1.8 400 2000 0.34 0.37 16 6"
+    table = f"{names} data_decay parameter_decay\\n{rows}"
+    found = loaded(
+        "model.loss_law={irreducible: 1.75, parameter_coefficient: 400, data_coefficient: 2000, "
+        "parameter_exponent: 0.34, data_exponent: 0.36, repetition: {data_decay: 15, "
+        f'parameter_decay: 5}}, draws: "{table}"}}'
+    )
+    told = [one.path.removeprefix("model.loss_law.") for one in constants(found)]
+    decays = ["repetition.data_decay", "repetition.parameter_decay"]
+    assert told == ["irreducible", "data_exponent", *decays]  # the others never vary
+    for index, row in enumerate(sample(found, 2, 0).values.tolist()):
+        assert row in ([1.7, 0.36, 15.0, 5.0], [1.8, 0.37, 16.0, 6.0])
+        law = drawn(found, sample(found, 2, 0), index).model.loss_law
+        assert not isinstance(law, str)
+        assert law.repetition is not None
+        assert [law.irreducible, law.repetition.data_decay] == [row[0], row[2]]
+
+
+def test_classes_of_one_fitted_map_belong_together() -> None:
     found = loaded(
         f"model.capability={FITTING / 'maps.yaml'}#algebra",
         f"workload.mix[0].difficulty={FITTING / 'maps.yaml'}#algebra",
