@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +222,7 @@ def _tasks(problem: Problem) -> Tasks:
 def _mean_worth(weight: FloatArray, worth: FloatArray) -> FloatArray:
     total = weight.sum(axis=0)
     if np.all(worth == worth[0]):
-        return worth[0]
+        return np.asarray(worth[0])
     return np.asarray(np.sum(weight * worth, axis=0) / np.where(total > 0.0, total, 1.0))
 
 
@@ -288,7 +289,7 @@ def _law_of_all(laws: Sequence[object]) -> LossLaw:
 def _stacked(tasks: Sequence[Tasks]) -> Tasks:
     """The tasks of all draws one after the other."""
     per_task = [f.name for f in fields(Tasks) if not f.name.startswith("group_")]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(t, name) for t in tasks])
         for name in per_task
         if name != "traits"

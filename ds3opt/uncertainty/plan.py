@@ -145,9 +145,7 @@ def score_plan(problems: Sequence[Problem] | Ensemble, plan: Plan | Solution) ->
     )
 
 
-def _values(
-    ensemble: Ensemble, plan: Plan, loss: FloatArray
-) -> tuple[Values, NDArray[np.intp]]:
+def _values(ensemble: Ensemble, plan: Plan, loss: FloatArray) -> tuple[Values, NDArray[np.intp]]:
     """Every choice in every draw, (choice x draw,), and the task of each choice."""
     offered = {policy: index for index, policy in enumerate(ensemble.stacked.policies)}
     missing = [c.policy.words() for c in plan.choices if c.policy not in offered]

@@ -169,9 +169,7 @@ def _plan(
     )
 
 
-def _certified(
-    ensemble: Ensemble, plan: Plan, tail: float, upper: float, gap: float
-) -> RobustPlan:
+def _certified(ensemble: Ensemble, plan: Plan, tail: float, upper: float, gap: float) -> RobustPlan:
     score = score_plan(ensemble, plan)
     value = tail_mean(score.value, tail)
     limits = ensemble.common.budgets

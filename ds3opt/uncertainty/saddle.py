@@ -45,16 +45,12 @@ class Saddle:
     def at(ensemble: Ensemble, tail: float, start: Spot) -> Saddle | None:
         """The first model and its weights; None where nothing is left for inference."""
         even = np.full(len(ensemble), 1.0 / len(ensemble))
-        first = slice_at(
-            ensemble, ensemble.common.budgets, start.parameters, start.loss, [even]
-        )
+        first = slice_at(ensemble, ensemble.common.budgets, start.parameters, start.loss, [even])
         if first is None:
             return None
         worst = tail_weights(first.value @ best_mix([first], 1.0, ensemble.tasks).amount[0], tail)
         return Saddle._with(
-            Saddle(
-                ensemble, tail, (), worst, np.inf, -np.inf, first, np.zeros(len(first.actions))
-            ),
+            Saddle(ensemble, tail, (), worst, np.inf, -np.inf, first, np.zeros(len(first.actions))),
             start.parameters,
             start.loss,
             (even, worst),
