@@ -73,11 +73,11 @@ def slice_at(
 ) -> Slice | None:
     """The actions worth a look at a model for each of several weights of the draws.
 
-    None where the limits leave nothing for inference.
+    None where training alone breaks a limit.
     """
     size, at = np.array([parameters]), np.array([loss])
     room = float(room_for(ensemble.common, budgets, size, at)[0])
-    if room <= 0.0:
+    if room < 0.0:
         return None
     found = [
         near_actions(ensemble, Weights.of(ensemble, each), budgets, parameters, loss)
@@ -87,7 +87,7 @@ def slice_at(
     _, first = np.unique(
         np.stack([joined.task, joined.policy, joined.steps]), axis=1, return_index=True
     )
-    actions = joined.take(np.sort(first))
+    actions = joined.take(np.sort(first) if room > 0.0 else first[:0])
     tokens = tokens_at(ensemble, size, at)
     values = in_every_draw(ensemble, actions, ensemble.losses(size, tokens))
     draws = len(ensemble)
@@ -112,6 +112,7 @@ class TailMix:
     """The best mix over slices for a tail, and the weights of the draws that vouch for it."""
 
     value: float
+    share: FloatArray  # (slice,)
     amount: tuple[FloatArray, ...]
     """Of every slice's actions, part of the task's requests, (action,)."""
     draws: FloatArray  # (draw,)
@@ -124,7 +125,6 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
     for all of them at once.
     """
     from scipy.optimize import linprog
-    from scipy.sparse import csr_array
 
     draws, count = slices[0].value.shape[0], len(slices)
     value = np.concatenate([each.value for each in slices], axis=1)
@@ -146,7 +146,7 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
     most = 1.0 / (tail * draws)
     bounds: list[tuple[float | None, float | None]] = [(0.0, None)] * falls.shape[1]
     bounds[columns + count] = (None, None)
-    rows = csr_array(np.concatenate([falls, whole, paid]))
+    rows = np.concatenate([falls, whole, paid])
     solved = linprog(
         np.concatenate([np.zeros(columns + count), [-1.0], np.full(draws, most)]),
         A_ub=rows,
@@ -160,7 +160,8 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
     dual = np.clip(-solved.ineqlin.marginals[:draws], 0.0, most)
     amount = np.where(solved.x[:columns] > _LEAST_PART, solved.x[:columns], 0.0)
     return TailMix(
-        -float(solved.fun),
+        -float(solved.fun or 0.0),
+        solved.x[columns : columns + count],
         tuple(amount[which == k] for k in range(count)),
         _as_weights(dual, most),
     )
