@@ -117,7 +117,7 @@ class RobustSearch(Search):
 
         In logarithms the curve is convex, so below its chords, and every draw's loss is convex and
         falls with tokens. A convex function whose values at the ends and the middle of an interval
-        are a, c, b is nowhere below the least of c, 2c - a and 2c - b. -inf where there is no curve.
+        are a, c, b is nowhere below the least of c, 2c - a, 2c - b. -inf where there is no curve.
         """
         known = np.isfinite(curve)
         log_tokens = np.log(np.where(known, curve, 1.0))
