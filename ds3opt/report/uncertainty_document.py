@@ -27,7 +27,8 @@ def uncertainty_document(
     count = len(study.constants)
     constants = f"{count} uncertain constant{'' if count == 1 else 's'}"
     tables = (
-        rows.infeasibility(point) if rows.is_infeasible(point) else _answer(study),
+        rows.infeasibility(point),
+        _answer(study),
         _policies(study, every_row),
         _classes(spreads.classes),
         _acting(study),
@@ -326,7 +327,8 @@ def _constants(study: Study) -> Table:
 
 
 def _left_out(study: Study) -> Table:
-    return table_of("Left out", study.left_out, (Column("what", ""), lambda row: row))
+    table = table_of("Left out", study.left_out, (Column("what", ""), lambda row: row))
+    return replace(table, header=False)
 
 
 def _records(study: Study) -> Table:

@@ -12,8 +12,8 @@ from ds3opt.uncertainty.outcome import outcomes_of
 from ds3opt.uncertainty.run import block_size, solve_draws
 
 SETTINGS = [
-    "workload.mix=[{name: only, difficulty: {value: 2.5, interval: [2.4, 2.6]}, skills: 3, "
-    "verifier: {kind: outcome}}]",
+    "workload.mix=[{name: only, share: 1, difficulty: {value: 2.5, interval: [2.4, 2.6]}, "
+    "skills: 3, verifier: {kind: outcome}}]",
     "reasoning.policies=[chain_of_thought, best_of_n: {samples: [2, 4]}]",
     "limits.total_flop=1e20",
 ]
@@ -22,7 +22,7 @@ SETTINGS = [
 @pytest.fixture(scope="module")
 def case():
     scenario = load_scenario("quickstart", SETTINGS).scenario
-    return scenario, sample(scenario, 70, 7), solve(scenario, frontier=False, details=False)
+    return scenario, sample(scenario, 36, 7), solve(scenario, frontier=False, details=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def outcomes(case):
 
 
 def test_every_draw_once_and_in_order(case, outcomes):
-    assert [one.index for one in outcomes] == list(range(70))
+    assert [one.index for one in outcomes] == list(range(36))
     assert all(one.status == "optimal" for one in outcomes)
 
 
@@ -50,7 +50,7 @@ def test_what_is_known_is_not_solved_again(case, outcomes):
         keep=lambda block: solved.extend(one.index for one in block),
     )
     assert again == outcomes
-    assert solved == list(range(size, 70))
+    assert solved == list(range(size, 36))
 
 
 def test_side_by_side_is_as_one_by_one(case, outcomes):
