@@ -89,12 +89,11 @@ def _or_text(part: dict[str, Any]) -> dict[str, Any]:
 
 def _with_uncertain_numbers(found: dict[str, Any]) -> dict[str, Any]:
     """A schema in which every number but those that are fixed may be an uncertain one."""
-    from ds3opt.schema.number_keys import FIXED
+    from ds3opt.schema.number_keys import is_fixed
 
     for name, part in found["$defs"].items():
-        held = FIXED.get(name, frozenset())
         for key, value in part.get("properties", {}).items():
-            if held is not None and key not in held:
+            if not is_fixed(name, key):
                 part["properties"][key] = _or_uncertain(value)
     return found
 

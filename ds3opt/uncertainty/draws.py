@@ -116,8 +116,9 @@ def _key_of(scenario: Scenario, part: KeyPath, name: str) -> KeyPath | None:
     fields = type(section).model_fields
     holders += [((*part, inner), getattr(section, inner)) for inner in fields]
     for path, holder in holders:
-        if isinstance(holder, Section) and getattr(holder, name, None) is not None:
-            return (*path, name)
+        # a table may hold constants beside those that the part goes by
+        if isinstance(holder, Section) and name in holder.model_fields_set:
+            return None if getattr(holder, name) is None else (*path, name)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from ds3opt.laws.loss import LOSS_LAWS
 from ds3opt.schema.model import LossCoefficients
-from ds3opt.schema.number_keys import ALONE, Domain, KeyPath, key_type
+from ds3opt.schema.number_keys import ALONE, Domain, KeyPath, is_fixed, key_type
 from ds3opt.schema.quantities import Section
 from ds3opt.schema.scenario import Scenario
 
@@ -40,15 +40,7 @@ class Constant:
 
 
 _PLAIN = re.compile(r'[^.\[\]="]+')
-_STRUCTURE = (
-    "calibration",
-    "shape",
-    "fitted_range",
-    "fitted_loss",
-    "success_counts",
-    "observed",
-    "fitted",
-)
+_STRUCTURE = ("calibration", "shape", "success_counts", "observed")
 """Parts whose numbers are what they are: descriptions of devices, shapes and data."""
 _OF_RANGES = ("ParameterRange", "TokenRange", "RatioRange", "TokenBudgetRange")
 
@@ -151,7 +143,8 @@ def leaves(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[KeyPath, .
                         yield from leaves(getattr(node, name), (*path, name))
                 return
         for name in type(node).model_fields:
-            if name in _STRUCTURE and not (name == "shape" and path == ("model",)):
+            described = name in _STRUCTURE or is_fixed(kind, name)
+            if described and not (name == "shape" and path == ("model",)):
                 continue
             if kind in _OF_RANGES and name not in node.model_fields_set:
                 continue

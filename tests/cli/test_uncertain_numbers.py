@@ -71,19 +71,25 @@ def test_every_mistake_is_told_at_its_place(run, tmp_path):
 
 
 MORE = [
-    ("model.capability.slope={draws: none.csv}", "there is no file"),
-    ("model.capability.slope={draws: []}", "at least 2 draws are needed, not 0"),
-    ("workload.mix[0].skills={uniform: [{interval: [3, 5]}, 8]}", "list them as values"),
-    ("model.capability.slop={value: 5, interval: [4, 6]}", 'did you mean "slope"?'),
-    ("model.capability={value: 5, interval: [4, 6]}", 'unknown key "interval"'),
+    {
+        "model.capability.slope={draws: none.csv}": "there is no file none.csv",
+        "model.capability.scale={draws: []}": "at least 2 draws are needed, not 0",
+        "workload.mix[0].skills={uniform: [{interval: [3, 5]}, 8]}": "list them as values",
+    },
+    {
+        "model.capability.slop={value: 5, interval: [4, 6]}": 'did you mean "slope"?',
+        "model.shape={value: 5, interval: [4, 6]}": 'unknown key "interval"',
+    },
 ]
 
 
-@pytest.mark.parametrize(("setting", "words"), MORE)
-def test_mistakes_of_settings_are_told(run, scenario, setting, words):
-    result = run("solve", scenario.name, "--set", setting)
+@pytest.mark.parametrize("told", MORE, ids=["of numbers", "of keys"])
+def test_mistakes_of_settings_are_told(run, scenario, told):
+    settings = [word for setting in told for word in ("--set", setting)]
+    result = run("solve", scenario.name, *settings)
     assert result.returncode == 2
-    assert words in result.stderr
+    for words in told.values():
+        assert words in result.stderr
     assert "Traceback" not in result.stderr
 
 

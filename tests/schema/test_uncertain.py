@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from pydantic import ValidationError
 from scipy.special import ndtr
 
+from ds3opt.cli.schema import scenario_schema
 from ds3opt.schema import Scenario
 from ds3opt.schema.number_keys import key_type
 from ds3opt.schema.quantities import ContradictionError
@@ -251,3 +253,43 @@ def test_no_key_and_no_number() -> None:
     text = key_type(Scenario, ("name",))
     assert text.known
     assert text.number is None
+
+
+ESTIMATE = {"value": "5 B", "interval": [1, "2 k"], "level": 0.8}
+EDITED: list[tuple[str, Any, bool]] = [
+    ("workload.tasks", ESTIMATE, True),
+    ("workload.mix.0.difficulty", {"draws": "runs.csv#difficulty"}, True),
+    ("workload.mix.0.skills", {"draws": [1, 2], "joint": "a"}, True),
+    ("workload.mix.0.value", ESTIMATE, True),
+    ("workload.mix.0.directionality", ESTIMATE, True),
+    ("workload.mix.0.wrong_answers", {"count": ESTIMATE}, True),
+    ("model.parameters", ESTIMATE, True),
+    ("model.parameters", [1, ESTIMATE], True),
+    ("model.capability", {"slope": {"distribution": "uniform", "from": 1, "to": 2}}, True),
+    ("limits.total_flop", ESTIMATE, True),
+    ("workload.tasks", {"value": 5}, False),
+    ("workload.tasks", {"value": 5, "intervall": [1, 2]}, False),
+    ("solver.gap", ESTIMATE, False),
+    ("frontier", {"from": ESTIMATE, "to": 5}, False),
+    ("name", ESTIMATE, False),
+]
+
+
+@pytest.mark.parametrize(("path", "written", "right"), EDITED)
+def test_editors_know_of_them(path, written, right) -> None:
+    scenario: dict[str, Any] = {
+        "workload": {"tasks": 1, "mix": [{"name": "a", "share": 1, "difficulty": 2, "skills": 3}]},
+        "model": {},
+        "limits": {"total_flop": 1e20},
+        "solver": {},
+    }
+    *above, last = path.split(".")
+    part: Any = scenario
+    for step in above:
+        part = part[int(step)] if step.isdecimal() else part[step]
+    part[last] = written
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    assert validator.is_valid(scenario) is right
+
+
+SCHEMA = scenario_schema()
