@@ -123,11 +123,10 @@ def _parted(region: _Region) -> list[_Region]:
     if spread[axis] < _APART:
         return [replace(region, searched=0)]
     middle = float(np.exp(0.5 * (mixed[:, axis].min() + mixed[:, axis].max())))
-    name = ("parameters", "training_tokens")[axis]
-    low, high = getattr(space, name)
+    low, high = space.training_tokens if axis else space.parameters
     parts = []
     for ends in ((low, middle), (middle, high)):
-        part = replace(space, **{name: ends})
+        part = replace(space, training_tokens=ends) if axis else replace(space, parameters=ends)
         own = replace(ensemble, common=replace(ensemble.common, space=part))
         inside = [
             (each.parameters, each.loss)
@@ -137,7 +136,8 @@ def _parted(region: _Region) -> list[_Region]:
         began = Saddle.at(own, saddle.tail, inside) if inside else None
         if began is None:
             first = _first_model(own)
-            began = first and Saddle.at(own, saddle.tail, [(first.parameters, first.loss)])
+            if first is not None:
+                began = Saddle.at(own, saddle.tail, [(first.parameters, first.loss)])
         # a region without a model has no plan
         if began is not None:
             parts.append(_Region(own, began, region.upper))

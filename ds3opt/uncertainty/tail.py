@@ -24,6 +24,8 @@ from ds3opt.uncertainty.plan import in_every_draw
 
 FloatArray = NDArray[np.float64]
 
+_DEAREST = 1e6
+"""Cost, over what is left for inference, above which an action is for too few requests to count."""
 _LEAST_PART = 1e-9
 """Parts of a task's requests below this are rounding of the linear programme."""
 
@@ -97,14 +99,10 @@ def slice_at(
     used = (2.0 * parameters * tokens_used).reshape(len(actions), draws).T
     weight = ensemble.weight[:, actions.task]
     served = ensemble.served / ensemble.served.sum()
-    return Slice(
-        parameters,
-        loss,
-        float(tokens[0]),
-        actions,
-        weight * ensemble.worth[:, actions.task] * values.success.reshape(len(actions), draws).T,
-        served @ (weight * used) / room if np.isfinite(room) else np.zeros(len(actions)),
-    )
+    value = weight * ensemble.worth[:, actions.task] * values.success.reshape(len(actions), draws).T
+    cost = served @ (weight * used) / room if np.isfinite(room) else np.zeros(len(actions))
+    fits = np.flatnonzero(cost <= _DEAREST)
+    return Slice(parameters, loss, float(tokens[0]), actions.take(fits), value[:, fits], cost[fits])
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,9 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
         bounds=bounds,
         method="highs",
     )
-    assert solved.x is not None
+    if solved.x is None:  # any weights bound the tail, and no mix claims nothing
+        even, none = np.full(draws, 1.0 / draws), [np.zeros(len(e.actions)) for e in slices]
+        return TailMix(0.0, np.full(count, 1.0 / count), tuple(none), even)
     dual = np.clip(-solved.ineqlin.marginals[:draws], 0.0, most)
     amount = np.where(solved.x[:columns] > _LEAST_PART, solved.x[:columns], 0.0)
     return TailMix(

@@ -96,6 +96,11 @@ def _best(
             # a share of 1 whose success is worth its share
             rows.append((1.0, 1.0, least * value, cost, mean))
         return knapsack(rows, room)
+    if math.isfinite(room):
+        # what serves a millionth of a class at most only spoils the programme's scale
+        kept = [np.flatnonzero(cost <= 1e6 * room) for cost in costs]
+        gains = [gain[:, index] for gain, index in zip(gains, kept, strict=True)]
+        costs = [cost[index] for cost, index in zip(costs, kept, strict=True)]
     draws = gains[0].shape[0]
     columns = sum(cost.size for cost in costs)
     owner = np.repeat(np.arange(len(costs)), [cost.size for cost in costs])
