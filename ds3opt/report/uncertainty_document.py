@@ -239,8 +239,10 @@ def _acting(study: Study) -> Table:
             lambda row: row[1].impossible or None,
         ),
     ).without_empty()
-    footer = "worst draws: exceeded in 2.5 % of them; impossible: the limits, or what is asked for, are "
-    return replace(table, footer=footer + "out of reach")
+    footer = "worst draws: exceeded in 2.5 % of them"
+    if any(regret.impossible for _, regret in found):
+        footer += "; impossible: the limits, or what is asked for, are out of reach"
+    return replace(table, footer=footer)
 
 
 def _lost(study: Study, regret: Regret, value: float) -> Measure:
