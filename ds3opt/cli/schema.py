@@ -29,7 +29,7 @@ _TEXT_TOO = {
     "Frontier": ("from", "to"),
     "TaskClass": ("value",),
     "Model": ("capability",),
-    "Measured": ("success_counts",),
+    "Measured": ("population", "success_counts"),
 }
 """Keys that take text besides: a quantity of whatever the limit is, money, a file."""
 _EITHER = {"TaskClass": (["difficulty", "skills"], ["level", "skills"], ["measured"])}

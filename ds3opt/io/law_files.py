@@ -13,10 +13,21 @@ from ds3opt.errors import Problem, ScenarioError
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.yaml_source import load_yaml
-from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
+from ds3opt.schema.law_file import (
+    KINDS,
+    CapabilityFile,
+    LawFile,
+    LossLawFile,
+    PopulationFile,
+    TaskMap,
+)
 
 SUFFIXES = (".yaml", ".yml")
-WORDS = {"loss_law": "a loss law", "capability": "maps from loss to scores"}
+WORDS = {
+    "loss_law": "a loss law",
+    "capability": "maps from loss to scores",
+    "coverage": "a population of problems",
+}
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
 
@@ -95,6 +106,24 @@ def resolve_difficulty(value: object, folders: Folders) -> object:
     if not isinstance(value, str) or not names_file(value):
         return value
     return _sigmoid(value, folders)[2].values["difficulty"]
+
+
+def resolve_population(value: object, folders: Folders) -> object:
+    """What a scenario writes for a population, a file replaced by its constants.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} is no population"
+        raise ScenarioError(Problem(message, hint="give alpha and beta, or a law file"))
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, PopulationFile):
+        raise ScenarioError(_another(value, found, "coverage"))
+    return found.population()
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:

@@ -11,7 +11,12 @@ from typing import Any
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
+from ds3opt.io.law_files import (
+    resolve_capability,
+    resolve_difficulty,
+    resolve_loss_law,
+    resolve_population,
+)
 from ds3opt.io.model_shapes import resolve_shape
 from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
@@ -66,11 +71,14 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+            spread = (*path, "measured", name, "population")
+            put(spread, lambda value: resolve_population(value, folders))
     mix = _at(data, ("workload", "mix"))
     for index in range(len(mix) if isinstance(mix, list) else 0):
         path = ("workload", "mix", index)
         put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
         put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
+        put((*path, "measured", "population"), lambda value: resolve_population(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data

@@ -26,12 +26,14 @@ class FittedSpan(Section):
     """Training tokens per parameter."""
     loss: tuple[Number, Number] | None = None
     """Loss."""
+    samples: tuple[Positive, Positive] | None = None
+    """Traces of a problem."""
     source: Text = ""
     """Where these numbers are from."""
 
     @model_validator(mode="after")
     def _upright(self) -> FittedSpan:
-        for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss"):
+        for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss", "samples"):
             ends = getattr(self, name)
             if ends is not None and ends[0] > ends[1]:
                 raise ValueError(f"{name} is upside down: {ends[0]:g} is above {ends[1]:g}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ds3opt.schema.candidates import BetaPopulation
 from ds3opt.schema.fitted import Estimate, FittedData, Text
 from ds3opt.schema.model import Capability, LossCoefficients
 from ds3opt.schema.quantities import Section
@@ -15,6 +16,7 @@ CONSTANTS = {
     "exponential": ("floor", "coefficient", "rate"),
 }
 """Constants of each form of a map from loss to score."""
+_POPULATION = ("alpha", "beta", "solvable")
 _DECAYS = ("data_decay", "parameter_decay")
 _LOSS = (
     "irreducible",
@@ -126,13 +128,47 @@ class CapabilityFile(Section):
         return _source(self.data)
 
 
+class PopulationFile(Estimate):
+    """A fitted population of problems: Beta(alpha, beta) on a share, the rest never solved."""
+
+    kind: Literal["coverage"]
+    """What the file holds."""
+    version: Literal[1] = 1
+    """Of this layout."""
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """What reports call the population."""
+    data: FittedData
+    """What it was fitted to."""
+    ds3opt_version: Text = ""
+    """What fitted it."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> PopulationFile:
+        _same(set(self.values), _POPULATION)
+        BetaPopulation.model_validate(self.population())
+        return self
+
+    @property
+    def source(self) -> str:
+        """The data in one line."""
+        return _source(self.data)
+
+    def population(self) -> dict[str, Any]:
+        """What a scenario takes for the population, as plain data."""
+        found: dict[str, Any] = {**self.values, "name": self.name, "draws": self.draws}
+        if self.fitted_range.samples is not None:
+            found["fitted_samples"] = list(self.fitted_range.samples)
+        return found
+
+
 def _source(data: FittedData) -> str:
     return f"fitted to {data.rows} rows of {data.file}, sha256 {data.sha256[:12]}"
 
 
-LawFile = LossLawFile | CapabilityFile
-KINDS: dict[str, type[LossLawFile] | type[CapabilityFile]] = {
+LawFile = LossLawFile | CapabilityFile | PopulationFile
+KINDS: dict[str, type[LossLawFile] | type[CapabilityFile] | type[PopulationFile]] = {
     "loss_law": LossLawFile,
     "capability": CapabilityFile,
+    "coverage": PopulationFile,
 }
 """Every kind of law file by the word in its `kind`."""

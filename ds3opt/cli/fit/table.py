@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -125,6 +126,38 @@ def _of_group(given: Given, group: str | None) -> Given:
         hint = f"there are {', '.join(listed[:20])}"
         raise UsageError(Problem(f"--group: no row is of group {group!r}", hint=hint))
     return given.take([i for i, name in enumerate(names) if name == group])
+
+
+def chosen(given: Given, column: str, name: str | None) -> Given:
+    """Rows of one name of a column, such as one model; all where there is only one.
+
+    Raises
+    ------
+    UsageError : several names of which none is chosen; a name that no row has.
+    """
+    if not given.rows.has(column):
+        if name is not None:
+            place = given.rows.header.place
+            message = f"--{column}: there is no column {column}"
+            raise UsageError(Problem(message, location=place))
+        return given
+    header = given.rows.found[column]
+    names = [one.cells.get(header, "").strip() for one in given.rows.records]
+    listed = list(dict.fromkeys(names))
+    if name is None:
+        if len(listed) < 2:
+            return given
+        other = next(i for i, one in enumerate(names) if one != names[0])
+        shown = ", ".join(repr(one) for one in listed[:_SHOWN])
+        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+        message = f"{len(listed)} {column}s are mixed in one table: {shown}{more}"
+        hint = f'choose one: --{column} "{listed[0] or "NAME"}"'
+        raise UsageError(given.rows.problem(other, column, message, hint))
+    if name not in listed:
+        near = difflib.get_close_matches(name, listed, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(listed[:20])}"
+        raise UsageError(Problem(f"--{column}: no row is of {column} {name!r}", hint=hint))
+    return given.take([i for i, one in enumerate(names) if one == name])
 
 
 def warnings_table(given: Given, doubts: Sequence[Doubt]) -> Table:
