@@ -164,3 +164,99 @@ def test_a_population_is_not_mistaken(said, counts, tmp_path) -> None:
     code, _, err = said("solve", "s.yaml")
     assert code == 2
     assert "ours.yaml holds a population of problems, a loss law is expected" in err
+
+
+def sample_lines(problems: int = 40, tries: int = 30) -> str:
+    generator = np.random.default_rng(3)
+    psi = generator.beta(0.6, 1.2, problems)
+    records = [
+        {"problem": f"p{i}", "correct": int(generator.random() < p), "answer": "4", "tokens": 9}
+        for i, p in enumerate(psi)
+        for _ in range(tries)
+    ]
+    return "".join(json.dumps(one) + "\n" for one in records)
+
+
+def test_samples_and_their_counts_give_the_same(said, run, tmp_path) -> None:
+    text = sample_lines()
+    (tmp_path / "s.jsonl").write_text(text)
+    tally: dict[str, list[int]] = {}
+    for line in text.splitlines():
+        one = json.loads(line)
+        held = tally.setdefault(one["problem"], [0, 0])
+        held[0] += 1
+        held[1] += one["correct"]
+    rows = [f"{k},{n},{c}" for k, (n, c) in tally.items()]
+    (tmp_path / "c.csv").write_text("\n".join(["problem,n,c", *rows]) + "\n")
+    usual = ("--bootstrap", "20", "-f", "json")
+    logged = json.loads(said("fit", "coverage", "s.jsonl", *usual)[1])
+    counted = json.loads(said("fit", "coverage", "c.csv", *usual)[1])
+    assert logged["values"] == counted["values"]
+    assert logged["intervals"] == counted["intervals"]
+    assert logged["diagnostics"]["mean_output_tokens"] == 9
+    assert logged["data"]["rows"] == 1200
+    piped = run("fit", "coverage", "-", "--bootstrap", "0", "-f", "json", stdin=text)
+    assert json.loads(piped.stdout)["values"] == counted["values"]
+
+
+def test_a_log_with_broken_lines(said, tmp_path) -> None:
+    (tmp_path / "s.jsonl").write_text(sample_lines() + '{"problem": \n')
+    code, out, err = said("fit", "coverage", "s.jsonl")
+    assert (code, out) == (2, "")
+    assert "s.jsonl:1201:1: not JSON" in err
+    assert "--skip-bad" in err
+    code, out, _ = said("fit", "coverage", "s.jsonl", "--skip-bad", "--bootstrap", "0")
+    assert code == 0
+    assert "1 record was left out" in out
+    assert "--drop is for tables" in said("fit", "coverage", "s.jsonl", "--drop", "3")[2]
+
+
+def test_a_curve(said, tmp_path) -> None:
+    rows = [f"{k},{1 - 1 / (k + 1):.6f}" for k in (1, 2, 5, 10, 30, 100)]
+    (tmp_path / "curve.csv").write_text("\n".join(["k,pass_at_k", *rows]) + "\n")
+    code, out, _ = said("fit", "coverage", "curve.csv", "-f", "json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["values"] == pytest.approx({"alpha": 1, "beta": 1, "solvable": 1}, rel=1e-4)
+    assert (found["intervals"], found["standard_errors"]) == ({}, {})
+    assert [one["code"] for one in found["warnings"]] == ["no_interval"]
+    assert "no interval follows from a curve" in said("fit", "coverage", "curve.csv")[1]
+    assert "are for logs" in said("fit", "coverage", "curve.csv", "--metric", "x")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("k,pass_at_k\n1,0.1\n1,0.2\n3,0.4\n5,0.6\n", "c.csv:2:1: k = 1 stands twice (c.csv:2, 3)"),
+        ("k,pass_at_k\n1,0.5\n2,0.6\n3,0.5\n5,0.6\n", "coverage falls with more samples"),
+        ("k,pass_at_k\n1,0.5\n2,0.6\n3,0.7\n", "3 points are too few for 3 constants"),
+        ("k,pass_at_k\n1,1\n2,1\n3,1\n4,1\n", "all solved"),
+        ("k,pass_at_k\n1,1.5\n2,1\n3,1\n4,1\n", "c.csv:2:3"),
+    ],
+)
+def test_bad_curves(said, tmp_path, text, told) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    code, out, err = said("fit", "coverage", "c.csv")
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+def test_rows_are_chosen(said, tmp_path) -> None:
+    rows = [f"coverage,{k},{1 - 1 / (k + 1):.6f}" for k in (1, 2, 5, 10, 30, 100)]
+    rows += [f"vote,{k},0.4" for k in (1, 2, 5)]
+    (tmp_path / "c.csv").write_text("\n".join(["metric,k,value", *rows]) + "\n")
+    usual = ("fit", "coverage", "c.csv", "-f", "json")
+    assert "--where metric=coverage" in said(*usual)[2]
+    assert said(*usual, "--where", "metric=coverage")[0] == 0
+    assert "there are coverage, vote" in said(*usual, "--where", "metric=cover")[2]
+    assert "did you mean metric?" in said(*usual, "--where", "metrik=vote")[2]
+
+
+def test_published_curves(shared, said) -> None:
+    """Least squares by another program, on the same digitised figure."""
+    path = str(shared("data/selection_curves_digitised.csv"))
+    usual = ("fit", "coverage", path, "--where", "metric=coverage", "--benchmark", "MATH")
+    small = json.loads(said(*usual, "--model", "Llama-3-8B-Instruct", "-f", "json")[1])
+    large = json.loads(said(*usual, "--model", "Llama-3-70B-Instruct", "-f", "json")[1])
+    assert list(small["values"].values()) == pytest.approx([0.3205, 0.981, 1.0], abs=5e-4)
+    assert list(large["values"].values()) == pytest.approx([0.405, 0.508, 0.973], abs=5e-4)
