@@ -11,8 +11,9 @@ from typing import Any, Literal
 from ds3opt.errors import UsageError
 from ds3opt.io.files import STDIN_NAME, read_problem
 
-Layout = Literal["table", "lines", "evalplus", "inspect", "inspect archive"]
+Layout = Literal["table", "lines", "list", "evalplus", "inspect", "inspect archive"]
 _BUFFER = 1 << 20
+_EVALPLUS = re.compile(rb'"eval"\s*:\s*\{')
 MOST_LINE = 64 << 20
 """Bytes of one line."""
 
@@ -67,10 +68,13 @@ class LogFile:
         head = self.head.removeprefix(b"\xef\xbb\xbf").lstrip()
         if head.startswith(b"PK\x03\x04"):
             return "inspect archive"
+        if re.match(rb"\[\s*\{", head):
+            return "list"
         if not head.startswith(b"{"):
-            return "table"
+            # the first of many lines may be the broken one
+            return "lines" if re.search(rb'^\{\s*"', head, re.MULTILINE) else "table"
         if re.match(rb'\{\s*"(version|status)"\s*:', head) and b'"eval"' in head:
             return "inspect"
-        if re.match(rb'\{\s*"(date|hash|eval)"\s*:', head):
+        if re.match(rb'\{\s*"(date|hash|eval)"\s*:', head) and _EVALPLUS.search(head):
             return "evalplus"
         return "lines"

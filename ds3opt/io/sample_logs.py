@@ -148,7 +148,7 @@ class _Bad:
         word = "record is no sample" if self.count == 1 else "records are no samples"
         message = f"{self.count} of {self.records} {word}"
         told = f"; {more} more are like these" if more else ""
-        hint = "--skip-bad leaves them out"
+        hint = "--skip-corrupt leaves them out"
         last = Problem(message + told, hint=hint, location=Location(self.name))
         return UsageError(*problems, last)
 
@@ -158,7 +158,7 @@ def read_log(
     choices: formats.Choices,
     *,
     model: str | None = None,
-    skip_bad: bool = False,
+    skip_corrupt: bool = False,
     answers: bool = False,
     scores: bool = False,
     layout: Layout | None = None,
@@ -171,7 +171,7 @@ def read_log(
     file : read to its end.
     choices : names of columns, the metric and the filter, where the user told them.
     model : only its samples, where records name one.
-    skip_bad : leave out records that are no samples, and say how many.
+    skip_corrupt : leave out records that are no samples, and say how many.
     answers, scores : keep those of every sample too.
     layout : left out: told from the first bytes.
 
@@ -185,6 +185,7 @@ def read_log(
     read = {
         "table": readers.table,
         "lines": readers.lines,
+        "list": readers.listed,
         "evalplus": readers.evalplus,
         "inspect": readers.inspect,
         "inspect archive": readers.archive,
@@ -203,7 +204,7 @@ def read_log(
         else:
             for one in samples:
                 tally.add(one)
-    if bad.count and not skip_bad:
+    if bad.count and not skip_corrupt:
         raise bad.refuse()
     _check(file.name, tally, filters, choices, model)
     log = SampleLog(file.name, file.sha256(), skipped=bad.count)

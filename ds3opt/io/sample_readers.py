@@ -44,14 +44,28 @@ def lines(file: LogFile, choices: formats.Choices, filters: Filters) -> Iterator
             why = getattr(error, "msg", None) or type(error).__name__
             yield number, _broken(f"not JSON: {why}")
             continue
-        if not isinstance(record, dict):
-            yield number, _broken("no JSON object")
-        elif formats.is_harness(record):
-            if record.get("filter") is not None:
-                filters.setdefault(str(record["filter"]))
-            yield number, partial(formats.harness, record, choices)
-        else:
-            yield number, partial(formats.plain, record, choices)
+        yield number, _record(record, choices, filters)
+
+
+def listed(file: LogFile, choices: formats.Choices, filters: Filters) -> Iterator[Found]:
+    """The same records as one JSON list."""
+    stream = JsonStream(file, file.name)  # type: ignore[arg-type]
+    for _ in stream.items():
+        line, record = stream.line, stream.value()
+        yield line, _record(record, choices, filters)
+
+
+def _record(
+    record: object, choices: formats.Choices, filters: Filters
+) -> Callable[[], Iterable[formats.Sample]]:
+    """Samples of a record, plain or of lm-evaluation-harness."""
+    if not isinstance(record, dict):
+        return _broken("no JSON object")
+    if not formats.is_harness(record):
+        return partial(formats.plain, record, choices)
+    if record.get("filter") is not None:
+        filters.setdefault(str(record["filter"]))
+    return partial(formats.harness, record, choices)
 
 
 class _TextOf(io.RawIOBase):

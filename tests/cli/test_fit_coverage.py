@@ -204,8 +204,8 @@ def test_a_log_with_broken_lines(said, tmp_path) -> None:
     code, out, err = said("fit", "coverage", "s.jsonl")
     assert (code, out) == (2, "")
     assert "s.jsonl:1201:1: not JSON" in err
-    assert "--skip-bad" in err
-    code, out, _ = said("fit", "coverage", "s.jsonl", "--skip-bad", "--bootstrap", "0")
+    assert "--skip-corrupt" in err
+    code, out, _ = said("fit", "coverage", "s.jsonl", "--skip-corrupt", "--bootstrap", "0")
     assert code == 0
     assert "1 record was left out" in out
     assert "--drop is for tables" in said("fit", "coverage", "s.jsonl", "--drop", "3")[2]

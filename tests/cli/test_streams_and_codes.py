@@ -252,6 +252,7 @@ COMMANDS = {
     "laws show": "NAME",
     "fit loss": "TABLE",
     "fit accuracy": "TABLE",
+    "fit coverage": "FILE",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",

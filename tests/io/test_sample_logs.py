@@ -114,6 +114,28 @@ def test_a_line_may_hold_many_samples_of_a_problem(tmp_path):
     assert counts(logged(path)) == {"3": (4, 3)}
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_list_of_samples(tmp_path, indent):
+    path = tmp_path / "x.json"
+    path.write_text(
+        json.dumps([{"id": "a", "correct": 1}, {"id": "a", "correct": 0}], indent=indent)
+    )
+    assert counts(logged(path)) == {"a": (2, 1)}
+
+
+def test_a_broken_first_line_does_not_hide_what_the_file_is(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('\x1b[0m warning\n{"id": "a", "correct": 1}\n')
+    assert f"{path}:1:1: not JSON" in refused(path)
+    assert counts(logged(path, skip_corrupt=True)) == {"a": (1, 1)}
+
+
+def test_a_layout_may_be_forced(tmp_path):
+    path = put(tmp_path / "x.jsonl", {"date": "d", "eval": {}, "id": "a", "correct": 1})
+    assert "there is no sample" in refused(path)
+    assert counts(logged(path, layout="lines")) == {"a": (1, 1)}
+
+
 def test_a_table_of_samples(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("model,task_id,passed\nm,t1,1\nm,t1,0\nm,t2,true\n")
@@ -202,7 +224,7 @@ def test_inspect_samples_that_failed_stand_twice_or_have_two_scores(tmp_path):
     failed = {"id": "c", "epoch": 1, "error": {"message": "out of quota"}}
     path.write_text(json.dumps(inspect_log(*INSPECTED, failed)))
     assert "the sample was not scored: out of quota" in refused(path)
-    assert logged(path, skip_bad=True).skipped == 1
+    assert logged(path, skip_corrupt=True).skipped == 1
     path.write_text(json.dumps(inspect_log(*INSPECTED, INSPECTED[0])))
     assert "1 samples stand twice: the same problem and epoch" in refused(path)
     both = {**INSPECTED[0], "scores": {"match": {"value": "C"}, "judge": {"value": "I"}}}
@@ -219,8 +241,8 @@ def test_broken_lines_are_counted_located_and_skipped_on_request(tmp_path):
     assert f"{path}:2:1: not JSON" in told
     assert f"{path}:3:1: no JSON object" in told
     assert f"{path}:6:1: there is no problem" in told
-    assert "3 of 5 records are no samples [--skip-bad leaves them out]" in told
-    log = logged(path, skip_bad=True)
+    assert "3 of 5 records are no samples [--skip-corrupt leaves them out]" in told
+    log = logged(path, skip_corrupt=True)
     assert (counts(log), log.skipped) == ({"a": (2, 2)}, 3)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,6 @@ from ds3opt.errors import ExitCode, Problem, UsageError
 
 _TARGETS = (0.5, 0.8, 0.9, 0.95)
 _MOST = 1e9
-Form = Annotated[
-    Literal["auto", "counts", "samples", "curve"],
-    typer.Option("--form", metavar="FORM", help="counts, samples or curve; else as it looks."),
-]
 Solvable = Annotated[
     float | None,
     typer.Option(
@@ -36,13 +32,13 @@ def coverage(
     view: View,
     file: logs.FileArgument,
     output: options.LawFile = None,
-    form: Form = "auto",
+    form: logs.Form = "auto",
     model: logs.Model = None,
     benchmark: logs.Benchmark = None,
     where: logs.Where = None,
     metric: logs.Metric = None,
     filter_: logs.Filter = None,
-    skip_bad: logs.SkipBad = False,
+    skip_corrupt: logs.SkipCorrupt = False,
     solvable: Solvable = None,
     target: Targets = None,
     samples: Samples = None,
@@ -73,7 +69,7 @@ def coverage(
     wanted = [_number("--target", part, 1.0) for part in _parts(target)] or list(_TARGETS)
     asked = [_whole(part) for part in _parts(samples)]
     check_law_output(view, output)
-    told = logs.Told(model, benchmark, where, metric, filter_, skip_bad, drop, column)
+    told = logs.Told(model, benchmark, where, metric, filter_, skip_corrupt, drop, column)
     with progress_bar(view.quiet) as progress:
         source, data, doubts = read(file, told, form, solvable, progress)
         answer: report.Answer

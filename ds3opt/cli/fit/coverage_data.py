@@ -68,16 +68,16 @@ def read(
 
     constants = 3 if solvable is None else 2
     with LogFile(path) as file:
-        if (_form(file, told) if form == "auto" else form) == "samples":
-            source, doubts = read_samples(file, told, progress)
+        form = _form(file, told) if form == "auto" else form
+        if form not in {"counts", "curve"}:
+            source, doubts = read_samples(file, told, progress, form=form)
             counts = Counts(source.log.samples, source.log.correct)
             found = list(obstacles(counts, constants))
             if found:
                 raise UsageError(*(source.problem(one) for one in found))
             return source, counts, doubts
-        form = _form(file, told) if form == "auto" else form
-    if told.metric is not None or told.filter is not None or told.skip_bad:
-        raise UsageError("--metric, --filter and --skip-bad are for logs of samples")
+    if told.metric is not None or told.filter is not None or told.skip_corrupt:
+        raise UsageError("--metric, --filter and --skip-corrupt are for logs of samples")
     if form == "curve":
         return (*_read_curve(path, told, constants), [])
     return (*_read_counts(path, told, constants), [])

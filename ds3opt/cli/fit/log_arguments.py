@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -15,11 +15,26 @@ from ds3opt.errors import Location, Problem
 if TYPE_CHECKING:
     from ds3opt.cli.progress import Callback
     from ds3opt.fit.doubts import Doubt
-    from ds3opt.io.log_file import LogFile
+    from ds3opt.io.log_file import Layout, LogFile
     from ds3opt.io.sample_logs import SampleLog
     from ds3opt.schema.fitted import FittedData
 
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A table or log, - for stdin.")]
+Form = Annotated[
+    Literal["auto", "counts", "curve", "samples", "lines", "table", "evalplus", "inspect"],
+    typer.Option(
+        "--form",
+        metavar="FORM",
+        help="Of the file: counts, curve or samples; of a log lines, table, evalplus, inspect. "
+        "Else by content.",
+    ),
+]
+SampleForm = Annotated[
+    Literal["auto", "lines", "table", "evalplus", "inspect"],
+    typer.Option(
+        "--form", metavar="FORM", help="Of a log: lines, table, evalplus, inspect. Else by content."
+    ),
+]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Only rows of this model.")
 ]
@@ -37,8 +52,8 @@ Metric = Annotated[
 Filter = Annotated[
     str | None, typer.Option("--filter", metavar="NAME", help="Of lm-evaluation-harness.")
 ]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out records of a log that are no samples.")
+SkipCorrupt = Annotated[
+    bool, typer.Option("--skip-corrupt", help="Leave out records of a log that are no samples.")
 ]
 UNREAD = 0.02
 """Share of answers that could not be read from which on it is told of."""
@@ -53,7 +68,7 @@ class Told:
     where: Sequence[str] | None = None
     metric: str | None = None
     filter: str | None = None
-    skip_bad: bool = False
+    skip_corrupt: bool = False
     drop: Sequence[str] | None = None
     column: Sequence[str] | None = None
 
@@ -103,6 +118,7 @@ def read_samples(
     told: Told,
     progress: Callback | None,
     *,
+    form: str = "auto",
     answers: bool = False,
     scores: bool = False,
 ) -> tuple[LogSource, list[Doubt]]:
@@ -128,9 +144,10 @@ def read_samples(
         file,
         Choices(called, told.metric, told.filter),
         model=told.model,
-        skip_bad=told.skip_bad,
+        skip_corrupt=told.skip_corrupt,
         answers=answers,
         scores=scores,
+        layout=None if form in {"auto", "samples"} else cast("Layout", form),
         progress=progress,
     )
     doubts = []
