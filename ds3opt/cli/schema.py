@@ -27,7 +27,7 @@ _SHORT: dict[str, list[dict[str, Any]]] = {
 """Short ways to write a part of a scenario, which its validators turn into the long one."""
 _TEXT_TOO = {
     "Frontier": ("from", "to"),
-    "TaskClass": ("value",),
+    "TaskClass": ("value", "verifier", "wrong_answers"),
     "Model": ("capability",),
     "Measured": ("population", "success_counts"),
 }

@@ -16,6 +16,8 @@ from ds3opt.io.law_files import (
     resolve_difficulty,
     resolve_loss_law,
     resolve_population,
+    resolve_verifier,
+    resolve_wrong_answers,
 )
 from ds3opt.io.model_shapes import resolve_shape
 from ds3opt.io.success_counts import read_success_counts
@@ -77,6 +79,8 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
     for index in range(len(mix) if isinstance(mix, list) else 0):
         path = ("workload", "mix", index)
         put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
+        put((*path, "wrong_answers"), lambda value: resolve_wrong_answers(value, folders))
+        put((*path, "verifier"), lambda value: resolve_verifier(value, folders))
         put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
         put((*path, "measured", "population"), lambda value: resolve_population(value, folders))
     if problems:

@@ -6,17 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ds3opt.schema.candidates import BetaPopulation
-from ds3opt.schema.fitted import Estimate, FittedData, Text
+from ds3opt.schema.fitted import Estimate, FittedData, Text, only_these, source_of
 from ds3opt.schema.model import Capability, LossCoefficients
 from ds3opt.schema.quantities import Section
+from ds3opt.schema.sample_law_file import (
+    DirectionalityFile,
+    PopulationFile,
+    VerifierFile,
+    VotingFile,
+)
 
 CONSTANTS = {
     "sigmoid": ("difficulty", "slope", "scale", "offset"),
     "exponential": ("floor", "coefficient", "rate"),
 }
 """Constants of each form of a map from loss to score."""
-_POPULATION = ("alpha", "beta", "solvable")
 _DECAYS = ("data_decay", "parameter_decay")
 _LOSS = (
     "irreducible",
@@ -25,17 +29,6 @@ _LOSS = (
     "parameter_exponent",
     "data_exponent",
 )
-
-
-def _same(found: set[str], *allowed: tuple[str, ...]) -> None:
-    """Refuse values that are not just the constants of a law."""
-    if not any(found == set(names) for names in allowed):
-        missing = [name for name in allowed[0] if name not in found]
-        known = {name for names in allowed for name in names}
-        extra = sorted(found - known)
-        told = [f"lacks {', '.join(missing)}"] if missing else []
-        told += [f"has {', '.join(extra)}, which is no constant of it"] if extra else []
-        raise ValueError("the law " + (" and ".join(told) or "needs both decays"))
 
 
 class LossLawFile(Estimate):
@@ -54,14 +47,14 @@ class LossLawFile(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> LossLawFile:
-        _same(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
+        only_these(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
         self.coefficients()
         return self
 
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
     def coefficients(self) -> dict[str, Any]:
         """What a scenario takes for the law, as plain data."""
@@ -89,7 +82,7 @@ class TaskMap(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> TaskMap:
-        _same(set(self.values), CONSTANTS[self.form])
+        only_these(set(self.values), CONSTANTS[self.form])
         if self.form == "sigmoid":
             Capability.model_validate(self.sigmoid())
         return self
@@ -125,50 +118,18 @@ class CapabilityFile(Section):
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
 
-class PopulationFile(Estimate):
-    """A fitted population of problems: Beta(alpha, beta) on a share, the rest never solved."""
-
-    kind: Literal["coverage"]
-    """What the file holds."""
-    version: Literal[1] = 1
-    """Of this layout."""
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    """What reports call the population."""
-    data: FittedData
-    """What it was fitted to."""
-    ds3opt_version: Text = ""
-    """What fitted it."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> PopulationFile:
-        _same(set(self.values), _POPULATION)
-        BetaPopulation.model_validate(self.population())
-        return self
-
-    @property
-    def source(self) -> str:
-        """The data in one line."""
-        return _source(self.data)
-
-    def population(self) -> dict[str, Any]:
-        """What a scenario takes for the population, as plain data."""
-        found: dict[str, Any] = {**self.values, "name": self.name, "draws": self.draws}
-        if self.fitted_range.samples is not None:
-            found["fitted_samples"] = list(self.fitted_range.samples)
-        return found
-
-
-def _source(data: FittedData) -> str:
-    return f"fitted to {data.rows} rows of {data.file}, sha256 {data.sha256[:12]}"
-
-
-LawFile = LossLawFile | CapabilityFile | PopulationFile
-KINDS: dict[str, type[LossLawFile] | type[CapabilityFile] | type[PopulationFile]] = {
+LawFile = (
+    LossLawFile | CapabilityFile | PopulationFile | VotingFile | VerifierFile | DirectionalityFile
+)
+KINDS: dict[str, type[LawFile]] = {
     "loss_law": LossLawFile,
     "capability": CapabilityFile,
     "coverage": PopulationFile,
+    "voting": VotingFile,
+    "verifier": VerifierFile,
+    "directionality": DirectionalityFile,
 }
 """Every kind of law file by the word in its `kind`."""

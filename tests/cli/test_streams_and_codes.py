@@ -253,6 +253,7 @@ COMMANDS = {
     "fit loss": "TABLE",
     "fit accuracy": "TABLE",
     "fit coverage": "FILE",
+    "fit voting": "[FILE]",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",

@@ -7,6 +7,7 @@ import typer
 from ds3opt.cli.fit.accuracy import accuracy
 from ds3opt.cli.fit.coverage import coverage
 from ds3opt.cli.fit.loss import loss
+from ds3opt.cli.fit.voting import voting
 from ds3opt.cli.help import Command, examples
 
 fit = typer.Typer(
@@ -18,6 +19,7 @@ _COMMANDS = (
     (loss, "A loss law from training runs.", "fit loss runs.csv -o mine.yaml"),
     (accuracy, "Maps from loss to the scores of tasks.", "fit accuracy scores.csv -o maps.yaml"),
     (coverage, "What repeated samples cover.", "fit coverage counts.csv -o coverage.yaml"),
+    (voting, "How wrong answers split.", "fit voting samples.jsonl -o voting.yaml"),
 )
 for _command, _words, _example in _COMMANDS:
     fit.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)

@@ -8,11 +8,11 @@ import typer
 
 from ds3opt.cli.fit import arguments as options
 from ds3opt.cli.fit import log_arguments as logs
+from ds3opt.cli.fit import numbers
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
-from ds3opt.errors import ExitCode, Problem, UsageError
+from ds3opt.errors import ExitCode
 
 _TARGETS = (0.5, 0.8, 0.9, 0.95)
-_MOST = 1e9
 Solvable = Annotated[
     float | None,
     typer.Option(
@@ -66,8 +66,8 @@ def coverage(
     from ds3opt.fit.coverage import Counts, fit_coverage
     from ds3opt.fit.coverage_curve import fit_curve
 
-    wanted = [_number("--target", part, 1.0) for part in _parts(target)] or list(_TARGETS)
-    asked = [_whole(part) for part in _parts(samples)]
+    wanted = [numbers.share("--target", part) for part in numbers.parts(target)] or list(_TARGETS)
+    asked = [numbers.whole("--samples", part) for part in numbers.parts(samples)]
     check_law_output(view, output)
     told = logs.Told(model, benchmark, where, metric, filter_, skip_corrupt, drop, column)
     with progress_bar(view.quiet) as progress:
@@ -88,26 +88,3 @@ def coverage(
         return ExitCode.DONE
     view.emit(report.document(source, answer, found))
     return ExitCode.DONE
-
-
-def _parts(text: str | None) -> list[str]:
-    return [] if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _number(option: str, text: str, most: float) -> float:
-    from ds3opt.units import UnitError, parse_quantity
-
-    try:
-        value = parse_quantity(text, "ratio" if most <= 1.0 else "dimensionless")
-    except UnitError as error:
-        raise UsageError(Problem(f"{option} {text}: {error.message}", hint=error.hint)) from None
-    if not 0.0 < value <= most:
-        raise UsageError(f"{option} {text}: must be above 0 and at most {most:g}")
-    return value
-
-
-def _whole(text: str) -> float:
-    value = _number("--samples", text, _MOST)
-    if value != int(value):
-        raise UsageError(f"--samples {text}: a whole number is expected")
-    return value

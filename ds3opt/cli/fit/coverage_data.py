@@ -6,9 +6,8 @@ import csv
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ds3opt.cli.fit import arguments as options
-from ds3opt.cli.fit.log_arguments import Told, read_samples
-from ds3opt.errors import Problem, UsageError
+from ds3opt.cli.fit.log_arguments import Told, columns_of_numbers, one_table, read_samples
+from ds3opt.errors import UsageError
 
 if TYPE_CHECKING:
     from ds3opt.cli.fit.table import Given, Source
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ds3opt.fit.doubts import Doubt
     from ds3opt.io.columns import Column
     from ds3opt.io.log_file import LogFile
-    from ds3opt.laws._types import FloatArray
 
 _MOST = 1e9
 
@@ -114,52 +112,14 @@ def _sample_columns() -> tuple[Column, Column]:
     return Column("problem", PROBLEM), Column("correct", CORRECT)
 
 
-def _table(path: str, told: Told, known: Sequence[Column]) -> Given:
-    """Rows of one model and benchmark, with the first two columns there."""
-    from ds3opt.cli.fit.table import chosen, read_table, where
-    from ds3opt.io.columns import lacking
-
-    given = read_table(
-        path,
-        known,
-        called=options.called(told.column, [one.name for one in known]),
-        drop=options.lines(told.drop),
-    )
-    missing = [lacking(given.rows, one) for one in known[:2] if not given.rows.has(one.name)]
-    if missing:
-        raise UsageError(*missing)
-    given = where(given, told.where)
-    return chosen(chosen(given, "model", told.model), "benchmark", told.benchmark)
-
-
-def _numbers(given: Given, columns: Sequence[Column], whole: Sequence[str]) -> list[FloatArray]:
-    """Columns of numbers, some of them whole."""
-    import numpy as np
-
-    problems: list[Problem] = []
-    numbers = []
-    for one in columns:
-        try:
-            numbers.append(np.array(given.rows.numbers(one)))
-        except UsageError as error:
-            problems += error.problems
-            continue
-        if one.name in whole:
-            broken = np.flatnonzero(numbers[-1] != np.floor(numbers[-1]))
-            problems += [given.rows.problem(int(i), one.name, "is no whole number") for i in broken]
-    if problems:
-        raise UsageError(*problems[:20])
-    return numbers
-
-
 def _read_counts(path: str, told: Told, constants: int) -> tuple[Given, Counts]:
     from ds3opt.fit.coverage import Counts
     from ds3opt.fit.coverage_doubts import obstacles
 
     known = counts_columns()
-    given = _table(path, told, known)
+    given = one_table(path, told, known)
     _refuse_copies(given)
-    counts = Counts(*_numbers(given, known[:2], ("samples", "correct")))
+    counts = Counts(*columns_of_numbers(given, known[:2], ("samples", "correct")))
     found = list(obstacles(counts, constants))
     if found:
         raise UsageError(*(given.problem(one) for one in found))
@@ -170,9 +130,9 @@ def _read_curve(path: str, told: Told, constants: int) -> tuple[Given, Curve]:
     from ds3opt.fit.coverage_curve import Curve, obstacles
 
     known = curve_columns()
-    given = _table(path, told, known)
+    given = one_table(path, told, known)
     error = [known[2]] if given.rows.has("standard_error") else []
-    curve = Curve(*_numbers(given, [*known[:2], *error], ("k",)))
+    curve = Curve(*columns_of_numbers(given, [*known[:2], *error], ("k",)))
     found = list(obstacles(curve, constants))
     if found:
         raise UsageError(*(given.problem(one) for one in found))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ds3opt.laws.populations import BetaProblems
     from ds3opt.report.document import Document, Table
     from ds3opt.report.values import Value
-    from ds3opt.schema.law_file import PopulationFile
+    from ds3opt.schema.sample_law_file import PopulationFile
 
 SYMBOLS = {"alpha": "a", "beta": "b", "solvable": "A"}
 _SAMPLES = (1, 3, 10, 32, 100, 320, 1000, 3200, 10_000, 32_000, 100_000)
@@ -214,7 +214,7 @@ def law_file(source: Source, answer: Answer, name: str) -> PopulationFile:
     from ds3opt.cli.outcome import version
     from ds3opt.fit.coverage import CONSTANTS
     from ds3opt.schema.fitted import FittedSpan
-    from ds3opt.schema.law_file import PopulationFile
+    from ds3opt.schema.sample_law_file import PopulationFile
 
     known = spreads(CONSTANTS, answer.draws)
     return PopulationFile(

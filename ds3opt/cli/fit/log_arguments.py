@@ -1,4 +1,4 @@
-"""Options of the fits that read samples, and what they say of a log."""
+"""What the fits to samples read: the options, a log, or a table of one model and benchmark."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import typer
 
 from ds3opt.cli.fit import arguments as options
 from ds3opt.cli.fit.table import file_of, stem_of
-from ds3opt.errors import Location, Problem
+from ds3opt.errors import Location, Problem, UsageError
 
 if TYPE_CHECKING:
+    from ds3opt.cli.fit.table import Given
     from ds3opt.cli.progress import Callback
     from ds3opt.fit.doubts import Doubt
+    from ds3opt.io.columns import Column
     from ds3opt.io.log_file import Layout, LogFile
     from ds3opt.io.sample_logs import SampleLog
+    from ds3opt.laws._types import FloatArray
     from ds3opt.schema.fitted import FittedData
 
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A table or log, - for stdin.")]
@@ -128,7 +131,6 @@ def read_samples(
     ------
     UsageError : as `sample_logs.read_log`; options that logs do not have.
     """
-    from ds3opt.errors import UsageError
     from ds3opt.fit.doubts import Doubt
     from ds3opt.io.sample_formats import NAMES, Choices
     from ds3opt.io.sample_logs import read_log
@@ -162,3 +164,53 @@ def read_samples(
         count = "1 sample has" if log.partial == 1 else f"{log.partial} samples have"
         doubts.append(Doubt("partial", f"{count} part of the credit and counts as wrong"))
     return LogSource(log), doubts
+
+
+def one_table(path: str, told: Told, known: Sequence[Column]) -> Given:
+    """Rows of one model and benchmark, with the first two columns there.
+
+    Raises
+    ------
+    UsageError : a column that is not there; rows of several models or benchmarks.
+    """
+    from ds3opt.cli.fit.table import chosen, read_table, where
+    from ds3opt.io.columns import lacking
+
+    given = read_table(
+        path,
+        known,
+        called=options.called(told.column, [one.name for one in known]),
+        drop=options.lines(told.drop),
+    )
+    missing = [lacking(given.rows, one) for one in known[:2] if not given.rows.has(one.name)]
+    if missing:
+        raise UsageError(*missing)
+    given = where(given, told.where)
+    return chosen(chosen(given, "model", told.model), "benchmark", told.benchmark)
+
+
+def columns_of_numbers(
+    given: Given, columns: Sequence[Column], whole: Sequence[str]
+) -> list[FloatArray]:
+    """Columns of numbers, some of them whole.
+
+    Raises
+    ------
+    UsageError : with the place of every cell that holds no such number.
+    """
+    import numpy as np
+
+    problems: list[Problem] = []
+    numbers = []
+    for one in columns:
+        try:
+            numbers.append(np.array(given.rows.numbers(one)))
+        except UsageError as error:
+            problems += error.problems
+            continue
+        if one.name in whole:
+            broken = np.flatnonzero(numbers[-1] != np.floor(numbers[-1]))
+            problems += [given.rows.problem(int(i), one.name, "is no whole number") for i in broken]
+    if problems:
+        raise UsageError(*problems[:20])
+    return numbers

@@ -24,7 +24,7 @@ def law_file_document(found: LawFile) -> Document:
     from ds3opt.cli.laws import BUDGETS
     from ds3opt.report.document import Document
     from ds3opt.schema.fitted import parsed_draws
-    from ds3opt.schema.law_file import LossLawFile, PopulationFile
+    from ds3opt.schema.law_file import CapabilityFile, LossLawFile
     from ds3opt.schema.model import LossCoefficients
 
     if isinstance(found, LossLawFile):
@@ -36,7 +36,7 @@ def law_file_document(found: LawFile) -> Document:
         data: dict[str, Any] = found.model_dump(exclude={"draws"})
         data["compute_optimal"] = optimum_data(law, draws, BUDGETS)
         records = constants_records(found.values, _known(found), found.fixed)
-    elif isinstance(found, PopulationFile):
+    elif not isinstance(found, CapabilityFile):
         tables = (_constants("Constants", found), _about(found, "About"))
         data = found.model_dump(exclude={"draws"})
         records = constants_records(found.values, _known(found), found.fixed)

@@ -139,6 +139,11 @@ def read_table(
     return _of_group(given, group)
 
 
+def sha256_of(path: str) -> str:
+    """Of a file that has been read."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _hash(path: str, text: str) -> str:
     """SHA-256 of the file itself; of the text where it came through a pipe."""
     try:
