@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,9 +100,12 @@ def _number(value: object) -> float | None:
     if value is None or value == "" or isinstance(value, bool):
         return None
     try:
-        return float(value)  # type: ignore[arg-type]
+        found = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise BadRecordError(f"{str(value)[:40]!r} is no number") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise BadRecordError(f"{str(value)[:40]!r} is no number")
+    return found
 
 
 def _found(record: Mapping[str, Any], name: str, choices: Choices) -> tuple[bool, Any]:

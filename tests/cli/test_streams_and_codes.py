@@ -254,6 +254,7 @@ COMMANDS = {
     "fit accuracy": "TABLE",
     "fit coverage": "FILE",
     "fit voting": "[FILE]",
+    "fit verifier": "FILE",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",

@@ -7,6 +7,7 @@ import typer
 from ds3opt.cli.fit.accuracy import accuracy
 from ds3opt.cli.fit.coverage import coverage
 from ds3opt.cli.fit.loss import loss
+from ds3opt.cli.fit.verifier import verifier
 from ds3opt.cli.fit.voting import voting
 from ds3opt.cli.help import Command, examples
 
@@ -20,6 +21,7 @@ _COMMANDS = (
     (accuracy, "Maps from loss to the scores of tasks.", "fit accuracy scores.csv -o maps.yaml"),
     (coverage, "What repeated samples cover.", "fit coverage counts.csv -o coverage.yaml"),
     (voting, "How wrong answers split.", "fit voting samples.jsonl -o voting.yaml"),
+    (verifier, "How well a verifier judges.", "fit verifier scored.jsonl -o judge.yaml"),
 )
 for _command, _words, _example in _COMMANDS:
     fit.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)
