@@ -255,6 +255,7 @@ COMMANDS = {
     "fit coverage": "FILE",
     "fit voting": "[FILE]",
     "fit verifier": "FILE",
+    "fit directionality": "TABLE",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",
