@@ -66,6 +66,10 @@ class Sample:
     model: str | None = None
     epoch: str | None = None
     """Which sample of the problem, where the log says."""
+    hidden: int = 0
+    """Responses beside this one that the log has no verdict of."""
+    response: str | None = None
+    """The response itself, where two records may be of the same one."""
 
 
 def credit(value: object) -> float:
@@ -174,7 +178,8 @@ def harness(record: Mapping[str, Any], choices: Choices) -> Iterator[Sample]:
     """Samples of one line of a `samples_*.jsonl` of lm-evaluation-harness.
 
     A line is one document under one filter. Where the metric is pass@1 of several responses, it is
-    the share of them that is right.
+    the share of them that is right; any other metric is a verdict of what the filter made of them.
+    Versions before 0.4.7 do not name the filter, so that lines of several look like samples.
     """
     if choices.filter is not None and record.get("filter") != choices.filter:
         return
@@ -207,7 +212,14 @@ def harness(record: Mapping[str, Any], choices: Choices) -> Iterator[Sample]:
             yield Sample(problem, float(index < round(right)))
         return
     single = answers[0] if len(answers) == 1 and isinstance(answers[0], str) else None
-    yield Sample(problem, credit(value), None if single is None else answer_text(single))
+    said = [one for one in _flat(record.get("resps")) if isinstance(one, str)]
+    yield Sample(
+        problem,
+        credit(value),
+        None if single is None else answer_text(single),
+        hidden=max(len(said) - 1, 0),
+        response="\0".join(said) if said and record.get("filter") is None else None,
+    )
 
 
 def _flat(values: object) -> list[object]:

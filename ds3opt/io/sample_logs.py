@@ -45,6 +45,10 @@ class SampleLog:
     """Samples of which the log has an answer, read or not."""
     partial: int = 0
     """Samples with part of the credit, which count as wrong."""
+    hidden: int = 0
+    """Samples beside which the log has responses without a verdict."""
+    copies: int = 0
+    """Samples whose response is that of another sample of the problem, of unnamed filters."""
     skipped: int = 0
     """Records that were left out as they are no samples."""
     tokens: float | None = None
@@ -65,10 +69,10 @@ class _Tally:
         self.tried, self.right = array("q"), array("q")
         self.answers: list[dict[str, list[int]]] = []
         self.scores, self.score_right, self.score_problem = array("d"), array("b"), array("q")
-        self.epochs = array("Q")
+        self.epochs, self.responses = array("Q"), array("Q")
         self.keep_answers, self.keep_scores, self.model = answers, scores, model
         self.models: dict[str, None] = {}
-        self.unread = self.answered = self.partial = 0
+        self.unread = self.answered = self.partial = self.hidden = 0
         self.tokens, self.with_tokens = 0.0, 0
 
     def add(self, one: formats.Sample) -> None:
@@ -86,7 +90,10 @@ class _Tally:
         self.right[at] += right
         self.partial += 0.0 < one.credit < 1.0
         if one.epoch is not None:
-            self.epochs.append(hash((at, one.epoch)) & (2**64 - 1))
+            self.epochs.append(_key(at, one.epoch))
+        if one.response is not None:
+            self.responses.append(_key(at, one.response))
+        self.hidden += one.hidden > 0
         if one.answer is not None:
             self.answered += 1
             self.unread += one.answer == ""
@@ -110,6 +117,7 @@ class _Tally:
         log.scores = np.array(self.scores, dtype=np.float64)
         log.scored_right = np.array(self.score_right, dtype=np.float64)
         log.scored_problem = np.array(self.score_problem, dtype=np.float64)
+        log.hidden, log.copies = self.hidden, _copies(self.responses)
         log.unread, log.answered, log.partial = self.unread, self.answered, self.partial
         log.tokens = self.tokens / self.with_tokens if self.with_tokens else None
         log.model = self.model or next(iter(self.models), None)
@@ -117,7 +125,18 @@ class _Tally:
     @property
     def repeated(self) -> int:
         """Samples that stand twice, where the log numbers them."""
-        return len(self.epochs) - len(np.unique(np.array(self.epochs, dtype=np.uint64)))
+        return _copies(self.epochs)
+
+
+def _key(problem: int, text: str) -> int:
+    """64 bits of a problem and a text."""
+    return int.from_bytes(
+        hashlib.blake2b(f"{problem}:{text}".encode("utf-8", "replace"), digest_size=8).digest()
+    )
+
+
+def _copies(keys: array[int]) -> int:
+    return len(keys) - len(np.unique(np.array(keys, dtype=np.uint64)))
 
 
 def _short(answer: str) -> str:

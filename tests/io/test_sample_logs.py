@@ -181,6 +181,19 @@ def test_harness_filters_and_metrics_are_not_mixed(tmp_path):
     assert counts(logged(two, Choices(metric="f1"))) == {"0": (1, 0)}
 
 
+def test_harness_responses_without_a_verdict_and_filters_without_a_name(tmp_path):
+    """What the harness logs of repeats, and what it logged of filters before it named them."""
+    many = harness(0, 1.0, resps=[["it is 4", "it is 5", "4"]])
+    assert logged(put(tmp_path / "s.jsonl", many, harness(1, 0.0))).hidden == 1
+    unnamed = [{k: v for k, v in harness(d, c).items() if k != "filter"} for d, c in DOUBLED]
+    log = logged(put(tmp_path / "t.jsonl", *unnamed))
+    assert (log.copies, log.total) == (2, 4)
+    assert logged(put(tmp_path / "u.jsonl", *(harness(d, c) for d, c in DOUBLED))).copies == 0
+
+
+DOUBLED = [(0, 1.0), (1, 0.0), (0, 1.0), (1, 1.0)]
+
+
 @pytest.mark.parametrize("indent", [None, 4])
 def test_evalplus_of_both_layouts(tmp_path, indent):
     samples = [

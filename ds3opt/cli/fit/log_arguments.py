@@ -163,6 +163,14 @@ def read_samples(
     if log.partial:
         count = "1 sample has" if log.partial == 1 else f"{log.partial} samples have"
         doubts.append(Doubt("partial", f"{count} part of the credit and counts as wrong"))
+    if log.hidden:
+        message = f"{log.hidden} samples have further responses that the log does not judge"
+        hint = "a filter took the first, or their vote: log every response, or a pass@1 metric"
+        doubts.append(Doubt("hidden_responses", message, hint=hint))
+    if log.copies:
+        message = f"{log.copies} lines have the very response of another line of their problem"
+        hint = "older versions of lm-evaluation-harness write a line for each filter: keep one"
+        doubts.append(Doubt("copies", message, hint=hint))
     return LogSource(log), doubts
 
 
