@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from ds3opt.errors import UsageError
+from ds3opt.errors import Location, Problem, UsageError
+from ds3opt.io.columns import plain_name
 from ds3opt.io.files import STDIN_NAME, read_problem
 
 Layout = Literal["table", "lines", "list", "evalplus", "inspect", "inspect archive"]
@@ -36,6 +38,12 @@ class LogFile:
             self.head = self._raw.peek(_BUFFER)[:_BUFFER]
         except (OSError, ValueError) as error:
             raise UsageError(read_problem(self.name, error)) from None
+        if self.head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
+            self.__exit__()
+            hint = "unpack it, or pipe it: gzip -dc FILE | ds3opt fit ... -"
+            raise UsageError(
+                Problem("the file is compressed", hint=hint, location=Location(self.name))
+            )
 
     def __enter__(self) -> LogFile:
         return self
@@ -62,6 +70,16 @@ class LogFile:
         while self.read(_BUFFER):
             pass
         return self._hash.hexdigest()
+
+    def columns(self) -> set[str]:
+        """Names of the columns of a table, as they are compared; empty where it is none."""
+        if self.layout() != "table":
+            return set()
+        first = self.head.decode("utf-8-sig", "replace").partition("\n")[0]
+        try:
+            return {plain_name(name) for name in next(csv.reader([first.rstrip("\r")]), [])}
+        except csv.Error:
+            return set()
 
     def layout(self) -> Layout:
         """What the first bytes look like."""

@@ -122,6 +122,9 @@ def _found(record: Mapping[str, Any], name: str, choices: Choices) -> tuple[bool
 
 def plain(record: Mapping[str, Any], choices: Choices) -> Iterator[Sample]:
     """Samples of a plain record: a sample, or a problem with a list of verdicts."""
+    if choices.metric is not None or choices.filter is not None:
+        what = "--metric and --filter are for logs of evaluation harnesses"
+        raise ChoiceError(what, "--column", ("correct=NAME",))
     there, problem = _found(record, "problem", choices)
     if not there or problem is None or problem == "":
         raise BadRecordError(f"there is no problem ({', '.join(PROBLEM)})")

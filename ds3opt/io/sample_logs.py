@@ -168,6 +168,8 @@ class _Bad:
         message = f"{self.count} of {self.records} {word}"
         told = f"; {more} more are like these" if more else ""
         hint = "--skip-corrupt leaves them out"
+        if self.count == self.records:
+            hint = "--form says what the file is, --column problem=NAME what a column is called"
         last = Problem(message + told, hint=hint, location=Location(self.name))
         return UsageError(*problems, last)
 
@@ -201,6 +203,10 @@ def read_log(
     """
     tally = _Tally(answers=answers, scores=scores, model=model)
     bad = _Bad(file.name)
+    layout = layout or file.layout()
+    if choices.filter is not None and layout not in {"lines", "list"}:
+        message = "--filter is for lm-evaluation-harness"
+        raise UsageError(Problem(message, location=Location(file.name)))
     read = {
         "table": readers.table,
         "lines": readers.lines,
@@ -208,7 +214,7 @@ def read_log(
         "evalplus": readers.evalplus,
         "inspect": readers.inspect,
         "inspect archive": readers.archive,
-    }[layout or file.layout()]
+    }[layout]
     filters: dict[str, None] = {}
     for count, (line, found) in enumerate(read(file, choices, filters)):
         bad.records += 1
@@ -223,7 +229,7 @@ def read_log(
         else:
             for one in samples:
                 tally.add(one)
-    if bad.count and not skip_corrupt:
+    if bad.count and (not skip_corrupt or bad.count == bad.records):
         raise bad.refuse()
     _check(file.name, tally, filters, choices, model)
     log = SampleLog(file.name, file.sha256(), skipped=bad.count)
@@ -255,6 +261,8 @@ def _check(
         message = f"samples of {len(tally.models)} models are mixed: {listed}"
         hint = f'choose one: --model "{next(iter(tally.models))}"'
         raise UsageError(Problem(message, hint=hint, location=place))
+    if model is not None and not tally.models:
+        raise UsageError(Problem(f"--model {model}: no record names a model", location=place))
     if not tally.index:
         chosen = [f"model {model}"] if model is not None else []
         chosen += [f"filter {choices.filter}"] if choices.filter is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -287,6 +288,30 @@ def test_files_that_are_no_logs(tmp_path, content, told):
     path = tmp_path / "x"
     path.write_bytes(content)
     assert told in refused(path)
+
+
+def test_choices_that_a_log_does_not_have(tmp_path):
+    plain = put(tmp_path / "x.jsonl", {"problem": "a", "correct": 1})
+    assert "--metric and --filter are for logs of" in refused(plain, Choices(metric="x"))
+    assert "--metric and --filter are for logs of" in refused(plain, Choices(filter="x"))
+    assert "--model m: no record names a model" in refused(plain, model="m")
+    table = tmp_path / "x.csv"
+    table.write_text("problem,correct\na,1\n")
+    assert "--filter is for lm-evaluation-harness" in refused(table, Choices(filter="x"))
+
+
+def test_where_nothing_is_a_sample_skipping_does_not_help(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("problem,n,c\na,4,1\nb,4,2\n")
+    for skip in (False, True):
+        told = refused(path, skip_corrupt=skip)
+        assert "2 of 2 records are no samples [--form says what the file is" in told
+
+
+def test_a_compressed_file_is_told(tmp_path):
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"problem": "a", "correct": 1}\n'))
+    assert "the file is compressed [unpack it, or pipe it" in refused(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

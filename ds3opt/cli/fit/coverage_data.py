@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -87,8 +86,7 @@ def _form(file: LogFile, told: Told) -> str:
 
     if file.layout() != "table":
         return "samples"
-    first = file.head.decode("utf-8-sig", "replace").partition("\n")[0]
-    header = {plain_name(name) for name in next(csv.reader([first.rstrip("\r")]), [])}
+    header = file.columns()
     named = {setting.partition("=")[0] for setting in told.column or ()}
 
     def there(columns: Sequence[Column]) -> list[bool]:

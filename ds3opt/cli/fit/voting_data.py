@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,10 +86,7 @@ def is_curve(file: LogFile) -> bool:
     """Whether a file is a table of votes and accuracies."""
     from ds3opt.io.columns import plain_name
 
-    if file.layout() != "table":
-        return False
-    first = file.head.decode("utf-8-sig", "replace").partition("\n")[0]
-    header = {plain_name(name) for name in next(csv.reader([first.rstrip("\r")]), [])}
+    header = file.columns()
     return all(
         not header.isdisjoint(map(plain_name, (one.name, *one.also))) for one in curve_columns()[:2]
     )
