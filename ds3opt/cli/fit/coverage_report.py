@@ -176,13 +176,18 @@ def _points(
 
 
 def _target(population: BetaProblems, draws: FloatArray, share: float) -> Target:
+    import numpy as np
+
     from ds3opt.fit.bootstrap import spread
     from ds3opt.laws.coverage import samples_for_coverage
 
     drawn = draws
     if len(draws):
         drawn = samples_for_coverage(share, draws[:, 0], draws[:, 1], draws[:, 2])
-    return Target(share, population.samples_for(share), spread(drawn))
+    found = spread(drawn)
+    if found is not None:  # samples are whole
+        found = replace(found, low=float(np.floor(found.low)), high=float(np.ceil(found.high)))
+    return Target(share, population.samples_for(share), found)
 
 
 def _diagnostics(
