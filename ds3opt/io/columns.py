@@ -102,8 +102,8 @@ def read_rows(
                 raise UsageError(_missing(header, told))
             found[column.name] = told
             continue
-        usual = {_plain(name) for name in (column.name, *column.also)}
-        fitting = [name for name in header.columns if _plain(name) in usual]
+        usual = {plain_name(name) for name in (column.name, *column.also)}
+        fitting = [name for name in header.columns if plain_name(name) in usual]
         exact = [name for name in fitting if name == column.name]
         if len(fitting) > 1 and not exact:
             message = f"{' and '.join(fitting)} may both be {column.name}"
@@ -130,7 +130,12 @@ def _missing(header: Header, told: str) -> Problem:
     return Problem(f"no column is called {told!r}", hint=hint, location=header.place)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A heading as it is compared: small letters, digits and underscores.
+
+    >>> plain_name("pass@k (%)")
+    'pass_k'
+    """
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 

@@ -13,10 +13,29 @@ from ds3opt.errors import Problem, ScenarioError
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.yaml_source import load_yaml
-from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
+from ds3opt.schema.law_file import (
+    KINDS,
+    CapabilityFile,
+    LawFile,
+    LossLawFile,
+    TaskMap,
+)
+from ds3opt.schema.sample_law_file import (
+    VERIFIER_FORMS,
+    PopulationFile,
+    VerifierFile,
+    VotingFile,
+)
 
 SUFFIXES = (".yaml", ".yml")
-WORDS = {"loss_law": "a loss law", "capability": "maps from loss to scores"}
+WORDS = {
+    "loss_law": "a loss law",
+    "capability": "maps from loss to scores",
+    "coverage": "a population of problems",
+    "voting": "how wrong answers split",
+    "verifier": "how well a verifier judges",
+    "directionality": "directionalities of models",
+}
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
 
@@ -108,6 +127,63 @@ def resolve_difficulty(value: object, folders: Folders) -> object:
     if not isinstance(value, str) or not names_file(value):
         return value
     return _sigmoid(value, folders)[2].values["difficulty"]
+
+
+def resolve_population(value: object, folders: Folders) -> object:
+    """What a scenario writes for a population, a file replaced by its constants.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} is no population"
+        raise ScenarioError(Problem(message, hint="give alpha and beta, or a law file"))
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, PopulationFile):
+        raise ScenarioError(_another(value, found, "coverage"))
+    return found.population()
+
+
+def resolve_wrong_answers(value: object, folders: Folders) -> object:
+    """What a class writes for its wrong answers, a file replaced by its spectrum.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} says nothing of wrong answers"
+        raise ScenarioError(Problem(message, hint="give count and decay, or a law file"))
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, VotingFile):
+        raise ScenarioError(_another(value, found, "voting"))
+    return found.spectrum()
+
+
+def resolve_verifier(value: object, folders: Folders) -> object:
+    """What a class writes for its verifier, a file replaced by its figures.
+
+    ``judge.yaml#rates`` is one that accepts or refuses, ``judge.yaml#scores`` one that ranks.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`; and for another word behind the name.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return value
+    name, _, form = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, VerifierFile):
+        raise ScenarioError(_another(name, found, "verifier"))
+    if form and form not in VERIFIER_FORMS:
+        hint = f"write {name}#rates or {name}#scores"
+        raise ScenarioError(Problem(f"a verifier has no form {form!r}", hint=hint))
+    return found.verifier(form or None)
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:

@@ -11,7 +11,14 @@ from typing import Any
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
+from ds3opt.io.law_files import (
+    resolve_capability,
+    resolve_difficulty,
+    resolve_loss_law,
+    resolve_population,
+    resolve_verifier,
+    resolve_wrong_answers,
+)
 from ds3opt.io.model_shapes import resolve_shape
 from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
@@ -69,11 +76,16 @@ def with_references(
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+            spread = (*path, "measured", name, "population")
+            put(spread, lambda value: resolve_population(value, folders))
     mix = _at(data, ("workload", "mix"))
     for index in range(len(mix) if isinstance(mix, list) else 0):
         path = ("workload", "mix", index)
         put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
+        put((*path, "wrong_answers"), lambda value: resolve_wrong_answers(value, folders))
+        put((*path, "verifier"), lambda value: resolve_verifier(value, folders))
         put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
+        put((*path, "measured", "population"), lambda value: resolve_population(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data

@@ -6,9 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ds3opt.schema.fitted import Estimate, FittedData, Text
+from ds3opt.schema.fitted import Estimate, FittedData, Text, only_these, source_of
 from ds3opt.schema.model import Capability, LossCoefficients
 from ds3opt.schema.quantities import Section
+from ds3opt.schema.sample_law_file import (
+    DirectionalityFile,
+    PopulationFile,
+    VerifierFile,
+    VotingFile,
+)
 
 CONSTANTS = {
     "sigmoid": ("difficulty", "slope", "scale", "offset"),
@@ -23,17 +29,6 @@ _LOSS = (
     "parameter_exponent",
     "data_exponent",
 )
-
-
-def _same(found: set[str], *allowed: tuple[str, ...]) -> None:
-    """Refuse values that are not just the constants of a law."""
-    if not any(found == set(names) for names in allowed):
-        missing = [name for name in allowed[0] if name not in found]
-        known = {name for names in allowed for name in names}
-        extra = sorted(found - known)
-        told = [f"lacks {', '.join(missing)}"] if missing else []
-        told += [f"has {', '.join(extra)}, which is no constant of it"] if extra else []
-        raise ValueError("the law " + (" and ".join(told) or "needs both decays"))
 
 
 class LossLawFile(Estimate):
@@ -52,14 +47,14 @@ class LossLawFile(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> LossLawFile:
-        _same(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
+        only_these(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
         self.coefficients()
         return self
 
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
     def coefficients(self) -> dict[str, Any]:
         """What a scenario takes for the law, as plain data."""
@@ -87,7 +82,7 @@ class TaskMap(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> TaskMap:
-        _same(set(self.values), CONSTANTS[self.form])
+        only_these(set(self.values), CONSTANTS[self.form])
         if self.form == "sigmoid":
             Capability.model_validate(self.sigmoid())
         return self
@@ -123,16 +118,18 @@ class CapabilityFile(Section):
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
 
-def _source(data: FittedData) -> str:
-    return f"fitted to {data.rows} rows of {data.file}, sha256 {data.sha256[:12]}"
-
-
-LawFile = LossLawFile | CapabilityFile
-KINDS: dict[str, type[LossLawFile] | type[CapabilityFile]] = {
+LawFile = (
+    LossLawFile | CapabilityFile | PopulationFile | VotingFile | VerifierFile | DirectionalityFile
+)
+KINDS: dict[str, type[LawFile]] = {
     "loss_law": LossLawFile,
     "capability": CapabilityFile,
+    "coverage": PopulationFile,
+    "voting": VotingFile,
+    "verifier": VerifierFile,
+    "directionality": DirectionalityFile,
 }
 """Every kind of law file by the word in its `kind`."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from ds3opt.schema.candidates import Measured
+from ds3opt.schema.fitted import JointDraws
 from ds3opt.schema.quantities import (
     ContradictionError,
     Count,
@@ -51,6 +52,10 @@ class Verifier(Section):
     """Parameters of a verifier model; it reads the prompt and every token that it judges."""
     flop_per_check: FlopOrZero = 0.0
     """FLOP of one check that is not a model, such as running tests."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the figures are from; a file of `ds3opt fit verifier` gives it."""
+    draws: JointDraws = ""
+    """Joint draws of the rates and the discrimination, as such a file has them."""
 
     @model_validator(mode="after")
     def _better_than_chance(self) -> Verifier:
@@ -77,6 +82,10 @@ class WrongAnswers(Section):
     """Each wrong answer's share over that of the one before; 1 is an even split, DS3 (62)."""
     shares: tuple[Positive, ...] | None = None
     """Shares of the wrong answers; at most 1 in sum, the rest abstain."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the decay is from; a file of `ds3opt fit voting` gives it."""
+    draws: JointDraws = ""
+    """Joint draws of the decay, the top share and the plateau, as such a file has them."""
 
     @model_validator(mode="after")
     def _one_form(self) -> WrongAnswers:
@@ -143,9 +152,10 @@ class TaskClass(Section):
     deferrable: Fraction = 0.0
     """Share of its tasks that can wait for another period of the day."""
     verifier: Verifier = Verifier(kind="none")
-    """What can judge answers or steps."""
+    """What can judge answers or steps: in place, or a file of `ds3opt fit verifier`."""
     wrong_answers: WrongAnswers | None = None
-    """How wrong answers split; votes are offered only where this is known."""
+    """How wrong answers split, in place or a file of `ds3opt fit voting`; votes are offered only
+    where this is known."""
     measured: Measured | None = None
     """How often a trace of the model was measured to succeed, in place of difficulty and skills:
     accuracy, success_counts or population, with output_tokens. Needs one fixed model."""
