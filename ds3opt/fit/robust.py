@@ -113,7 +113,8 @@ def _side_by_side(
     r, jacobian = residuals(at)
     sums = (weights * huber(r, delta)).sum(axis=1)
     for iteration in range(MOST_ITERATIONS):
-        share = max(0.1, 0.93**iteration)
+        # without a threshold no row is beyond it, and Newton's step is taken at once
+        share = 0.1 if np.isinf(delta) else max(0.1, 0.93**iteration)
         step = _step(r, jacobian, weights, delta, damping, share, at, low, high, free)
         tried = np.clip(at + step, low, high)
         new_r, new_jacobian = residuals(tried)
