@@ -176,9 +176,10 @@ class TaskModel:
         residual = signed_root_deviance(data, told)
         variance = told * (1.0 - told)
         width = np.sqrt(data.problems / variance)
-        far = np.abs(residual) > 1e-6 * width
-        off = data.problems * (told - data.accuracy) / variance
-        pull = np.divide(off, residual, out=width, where=far)
+        off = (told - data.accuracy) / variance
+        # nearer than that the deviance is all rounding
+        far = (np.abs(off) > 1e-5) & (residual != 0.0)
+        pull = np.divide(data.problems * off, residual, out=width, where=far)
         slopes = np.zeros((*told.shape, at.shape[1]))
         for index, one in enumerate(sliding):
             up, down = 1 + 2 * index, 2 + 2 * index
