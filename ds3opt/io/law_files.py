@@ -16,7 +16,11 @@ from ds3opt.io.yaml_source import load_yaml
 from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
 
 SUFFIXES = (".yaml", ".yml")
-WORDS = {"loss_law": "a loss law", "capability": "maps from loss to scores"}
+WORDS = {
+    "loss_law": "a loss law",
+    "capability": "maps from loss to scores",
+    "tasks": "classes of tasks",
+}
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
 
@@ -150,7 +154,16 @@ def law_file_text(found: LawFile, command: str) -> str:
     import yaml
 
     data: dict[str, Any] = found.model_dump(exclude_none=True, exclude_defaults=True)
-    first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
+    first = (
+        "kind",
+        "version",
+        "name",
+        "data",
+        "loss",
+        "tokens_per_step",
+        "slope",
+        "ds3opt_version",
+    )
     if "tasks" in data:
         data["tasks"] = {k: {"form": one["form"], **one} for k, one in data["tasks"].items()}
     head = {key: data.pop(key) for key in first if key in data}

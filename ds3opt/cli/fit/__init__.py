@@ -6,6 +6,7 @@ import typer
 
 from ds3opt.cli.fit.accuracy import accuracy
 from ds3opt.cli.fit.loss import loss
+from ds3opt.cli.fit.tasks import tasks
 from ds3opt.cli.help import Command, examples
 
 fit = typer.Typer(
@@ -16,6 +17,7 @@ fit = typer.Typer(
 _COMMANDS = (
     (loss, "A loss law from training runs.", "fit loss runs.csv -o mine.yaml"),
     (accuracy, "Maps from loss to the scores of tasks.", "fit accuracy scores.csv -o maps.yaml"),
+    (tasks, "Classes of tasks from measured accuracies.", "fit tasks observed.csv -o tasks.yaml"),
 )
 for _command, _words, _example in _COMMANDS:
     fit.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)

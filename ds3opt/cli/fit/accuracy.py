@@ -161,7 +161,7 @@ def read_scores(
         raise UsageError(*problems[:20])
     loss_name = f"column {rows.found.get('loss')}"
     if law is not None:
-        chosen = _chosen_law(law)
+        chosen = chosen_law(law)
         loss_name = f"law {chosen.name}"
         numbers["loss"] = np.asarray(chosen.loss(numbers["parameters"], numbers["tokens"]))
     names = rows.words(task) if rows.has("task") else [ONE_TASK] * len(rows.records)
@@ -185,7 +185,7 @@ def read_scores(
     return given, found, loss_name
 
 
-def _chosen_law(law: str) -> LossLaw:
+def chosen_law(law: str) -> LossLaw:
     """A published law by name, or a fitted one by its file."""
     from ds3opt.cli.laws import published
     from ds3opt.io.law_files import names_file, resolve_loss_law
