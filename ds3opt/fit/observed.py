@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ds3opt.errors import Problem, UsageError
 from ds3opt.fit.task_model import Observations
+from ds3opt.laws.loss import LossLaw
 from ds3opt.policies import Policy, TaskTraits, VerifierKind
-from ds3opt.policies.short_form import parse_policy
+from ds3opt.schema.observed import ObservedAccuracy
 
-_EVALUATIONS = {"pass": "best_of_n", "maj": "majority_vote"}
-"""What evaluations call policies: pass@8, maj@8."""
 _ROUNDING = 1e-12
 _MOST_STEPS = 1e9
 
@@ -50,49 +47,22 @@ class Setting:
     """Cap on the tokens of one trace."""
 
 
-def policy_of(text: str, samples: int | None, branches: int | None = None) -> tuple[Policy, bool]:
-    """A policy as tables write it, and whether it is coverage (pass@k).
+def observed_row(one: ObservedAccuracy, law: LossLaw) -> ObservedRow:
+    """A row as a scenario writes it, its loss by the law where it has none of its own."""
+    policy, unjudged = one.answering()
+    loss = one.loss
+    if loss is None:
+        assert one.parameters is not None
+        assert one.training_tokens is not None
+        loss = float(law.loss(one.parameters, one.training_tokens))
+    budget = total_budget(one.token_budget, one.max_output_tokens, policy.width)
+    return ObservedRow(loss, policy, unjudged, budget, one.accuracy, float(one.problems))
 
-    Parameters
-    ----------
-    text : ``best_of_n:8``, ``best_of_n`` beside samples, ``pass@8``, ``maj@8``; empty: a chain of
-        thought.
-    samples, branches : of their own columns; None where those are empty.
 
-    Raises
-    ------
-    UsageError : for what is no policy, or contradicts the columns.
-
-    >>> policy_of("maj@8", None)[0].words(), policy_of("best_of_n", 4)[0].words()
-    ('majority vote of 8', 'best of 4')
-    """
-    word = text.strip() or "chain_of_thought"
-    found = re.fullmatch(r"(pass|maj)@(?:k|(\d{1,7}))", word)
-    unjudged = found is not None and found[1] == "pass"
-    if found is not None:
-        word = _EVALUATIONS[found[1]] + (f":{int(found[2])}" if found[2] else "")
-    name, colon, _ = word.partition(":")
-    if not colon:
-        width = branches if name == "tree_of_thought" else samples
-        if name in ("best_of_n", "majority_vote", "tree_of_thought"):
-            if width is None:
-                column = "branches" if name == "tree_of_thought" else "samples"
-                hint = f"write {name}:8, or add a column {column}"
-                raise UsageError(Problem(f"{text.strip()} of how many?", hint=hint))
-            word = f"{name}:{width}"
-            if name == "best_of_n" and branches is not None and branches > 1:
-                word += f"x{branches}"
-    single = word.endswith(":1") and name in ("best_of_n", "majority_vote")
-    policy = parse_policy("chain_of_thought" if single else word)
-    for column, told, own in (
-        ("samples", samples, policy.samples),
-        ("branches", branches, policy.branches),
-    ):
-        if told is not None and told != own:
-            message = f"{text.strip() or 'a chain of thought'} is of {own} {column}, not {told}"
-            hint = "say what is done with them: pass@k, best_of_n, majority_vote"
-            raise UsageError(Problem(message, hint=hint if not text.strip() else ""))
-    return policy, unjudged
+def total_budget(total: float | None, of_one: float | None, width: float) -> float:
+    """Tokens of all traces of a task, from a budget of all, a cap on each, or both."""
+    capped = math.inf if of_one is None else of_one * width
+    return capped if total is None else min(total, capped)
 
 
 def refusals(row: ObservedRow, setting: Setting) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ds3opt.errors import Problem, ScenarioError
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.yaml_source import load_yaml
-from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
+from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap, TasksFile
 
 SUFFIXES = (".yaml", ".yml")
 WORDS = {
@@ -99,6 +100,71 @@ def resolve_difficulty(value: object, folders: Folders) -> object:
     if not isinstance(value, str) or not names_file(value):
         return value
     return _sigmoid(value, folders)[2].values["difficulty"]
+
+
+def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, Any]:
+    """What a class takes of a file of fitted ones: its constants, and where they are from.
+
+    Parameters
+    ----------
+    asked : what the scenario makes of losses and steps; the fit must have made the same.
+
+    Raises
+    ------
+    UsageError, ScenarioError : a file that is not there, is broken, or was fitted otherwise.
+    """
+    name, _, one = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, TasksFile):
+        raise ScenarioError(_another(name, found, "tasks"))
+    listed = list(found.classes)
+    one = (
+        one
+        or (asked.name if asked.name in listed else "")
+        or (listed[0] if listed[1:] == [] else "")
+    )
+    if one not in found.classes:
+        near = difflib.get_close_matches(one or asked.name, listed, n=1)
+        message = f"{name} has no class {one!r}" if one else f"{name} has {len(listed)} classes"
+        raise ScenarioError(
+            Problem(message, hint=f"write for example {name}#{(near or listed)[0]}")
+        )
+    if asked.slope is not None and abs(found.slope / asked.slope - 1.0) > 1e-9:
+        message = (
+            f"{name} was fitted with a slope of {found.slope:g}, the scenario has {asked.slope:g}"
+        )
+        hint = f"set model.capability.slope: {found.slope:g}, or fit with --slope {asked.slope:g}"
+        raise ScenarioError(Problem(message, hint=hint))
+    law = found.loss.removeprefix("law ")
+    if asked.law is not None and found.loss.startswith("law ") and law != asked.law:
+        message = f"{name} was fitted to losses of {law}, the scenario has {asked.law}"
+        raise ScenarioError(Problem(message, hint=f"set model.loss_law: {law}, or fit again"))
+    fit = found.classes[one]
+    values = fit.values
+    return {
+        "difficulty": values["difficulty"],
+        "skills": int(values["skills"]),
+        "directionality": values["directionality"],
+        "fatigue": values["fatigue"],
+        "tokens_per_step": found.tokens_per_step,
+        "fitted": {
+            "source": f"{found.name}#{one}, {found.source}",
+            "fitted_loss": fit.fitted_range.loss,
+            "doubts": list(fit.doubts),
+            "draws": fit.draws,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class FittedWith:
+    """What a scenario makes of losses and steps."""
+
+    name: str
+    """Of the class."""
+    slope: float | None
+    law: str | None
+    """Name of the loss law; None where it has none."""
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:

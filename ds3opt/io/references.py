@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
+from ds3opt.io.law_files import (
+    FittedWith,
+    names_file,
+    resolve_capability,
+    resolve_class,
+    resolve_difficulty,
+    resolve_loss_law,
+)
 from ds3opt.io.model_shapes import resolve_shape
+from ds3opt.io.observed_csv import resolve_rows
 from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
+from ds3opt.laws.loss import DEFAULT_LOSS_LAW
 from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
+from ds3opt.schema.model import Capability
 
 KeyPath = tuple[str | int, ...]
 Folders = Sequence[str | Path]
@@ -70,6 +81,7 @@ def with_references(source: YamlSource, folders: Folders) -> dict[str, Any]:
     for index in range(len(mix) if isinstance(mix, list) else 0):
         path = ("workload", "mix", index)
         put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
+        put((*path, "observed"), partial(_observed, data=data, path=path, folders=folders))
         put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
@@ -103,6 +115,30 @@ def _placed(problem: Problem, path: KeyPath, source: YamlSource) -> Problem:
 
 def _calibration(value: object, folders: Folders) -> object:
     return load_calibration(value, folders) if isinstance(value, str) else value
+
+
+def _observed(value: object, data: dict[str, Any], path: KeyPath, folders: Folders) -> object:
+    """The rows of a class; with a file of fitted ones nothing, and the class has its constants."""
+    task = _at(data, path)
+    if not isinstance(value, str) or not isinstance(task, dict):
+        return value
+    if not names_file(value):
+        return resolve_rows(value, task, folders)
+    law = _at(data, ("model", "loss_law"))
+    slope = _at(data, ("model", "capability", "slope"))
+    number = isinstance(slope, (int, float)) and slope > 0
+    asked = FittedWith(
+        str(task.get("name", "")),
+        float(slope) if number else None if slope is not None else Capability().slope,
+        law.get("name") if isinstance(law, dict) else str(law or DEFAULT_LOSS_LAW),
+    )
+    found = resolve_class(value, folders, asked)
+    both = [key for key in found if key in task and key != "tokens_per_step"]
+    if both:
+        message = f"{both[0]} is given, and the file that observed names has it too"
+        raise ScenarioError(Problem(message, hint=f"leave out {both[0]}, or observed"))
+    task.update({key: one for key, one in found.items() if key not in task})
+    return None
 
 
 def _counts(value: object, folders: Folders) -> object:

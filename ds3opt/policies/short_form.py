@@ -21,6 +21,10 @@ SHORT_FORMS = {
 """Policies that whole numbers define, and how each is written."""
 
 
+_EVALUATIONS = {"pass": "best_of_n", "maj": "majority_vote"}
+"""What evaluations call policies: pass@8, maj@8."""
+
+
 def parse_policy(text: str) -> Policy:
     """A policy from its short form, such as ``best_of_n:8``.
 
@@ -50,3 +54,50 @@ def parse_policy(text: str) -> Policy:
     if name == "best_of_n" and first >= 2:
         return BestOfN(samples=first, branches=max(second, 1))
     raise UsageError(Problem(f"{text!r} is not a policy", hint=f"write {SHORT_FORMS[name]}"))
+
+
+def measured_policy(
+    text: str, samples: int | None, branches: int | None = None
+) -> tuple[Policy, bool]:
+    """A policy as tables write it, and whether it is coverage (pass@k).
+
+    Parameters
+    ----------
+    text : ``best_of_n:8``, ``best_of_n`` beside samples, ``pass@8``, ``maj@8``; empty: a chain of
+        thought.
+    samples, branches : of their own columns; None where those are empty.
+
+    Raises
+    ------
+    UsageError : for what is no policy, or contradicts the columns.
+
+    >>> measured_policy("maj@8", None)[0].words(), measured_policy("best_of_n", 4)[0].words()
+    ('majority vote of 8', 'best of 4')
+    """
+    word = text.strip() or "chain_of_thought"
+    found = re.fullmatch(r"(pass|maj)@(?:k|(\d{1,7}))", word)
+    unjudged = found is not None and found[1] == "pass"
+    if found is not None:
+        word = _EVALUATIONS[found[1]] + (f":{int(found[2])}" if found[2] else "")
+    name, colon, _ = word.partition(":")
+    if not colon:
+        width = branches if name == "tree_of_thought" else samples
+        if name in ("best_of_n", "majority_vote", "tree_of_thought"):
+            if width is None:
+                column = "branches" if name == "tree_of_thought" else "samples"
+                hint = f"write {name}:8, or add a column {column}"
+                raise UsageError(Problem(f"{text.strip()} of how many?", hint=hint))
+            word = f"{name}:{width}"
+            if name == "best_of_n" and branches is not None and branches > 1:
+                word += f"x{branches}"
+    single = word.endswith(":1") and name in ("best_of_n", "majority_vote")
+    policy = parse_policy("chain_of_thought" if single else word)
+    for column, told, own in (
+        ("samples", samples, policy.samples),
+        ("branches", branches, policy.branches),
+    ):
+        if told is not None and told != own:
+            message = f"{text.strip() or 'a chain of thought'} is of {own} {column}, not {told}"
+            hint = "say what is done with them: pass@k, best_of_n, majority_vote"
+            raise UsageError(Problem(message, hint=hint if not text.strip() else ""))
+    return policy, unjudged

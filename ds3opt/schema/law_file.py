@@ -133,6 +133,8 @@ class TaskClassFit(Estimate):
 
     identified: tuple[str, ...] = ()
     """Constants that the data bound on both sides."""
+    doubts: tuple[Text, ...] = ()
+    """What the data do not tell, and what speaks against the fit."""
 
     @model_validator(mode="after")
     def _complete(self) -> TaskClassFit:

@@ -70,27 +70,6 @@ class Observed:
         return self.every.take(self.of_measured)
 
 
-def columns() -> tuple[Column, ...]:
-    """What a table of accuracies may hold."""
-    from ds3opt.io.columns import Column
-
-    sizes = ("params", "num_params", "n_params", "model_size", "N")
-    return (
-        Column("accuracy", ("score", "acc", "pass_rate", "success_rate"), "ratio", least=-1e-300),
-        Column("problems", ("n_problems", "num_problems", "questions", "n"), most=1e12),
-        Column("token_budget", ("budget", "budget_tokens"), "tokens"),
-        Column("max_output_tokens", ("max_tokens", "max_new_tokens"), "tokens"),
-        Column("loss", ("val_loss", "pretraining_loss"), "loss", most=1e6),
-        Column("parameters", sizes, "parameters"),
-        Column("training_tokens", ("train_tokens", "tokens", "D"), "tokens"),
-        Column("policy", ("method", "strategy"), "text"),
-        Column("samples", ("k", "n_samples", "num_samples", "traces"), most=1e6),
-        Column("branches", ("width",), most=1e4),
-        Column("class", ("task", "benchmark"), "text"),
-        Column("model", ("name", "model_name"), "text"),
-    )
-
-
 def setting_of(tokens_per_step: str, wrong_answers: str | None, verifier: str | None) -> Setting:
     """What the options say of every class.
 
@@ -149,9 +128,10 @@ def read_observed(
     from ds3opt.cli.fit.table import read_table
     from ds3opt.fit.observed import ObservedRow
     from ds3opt.io.columns import lacking
+    from ds3opt.io.observed_csv import COLUMNS
     from ds3opt.laws.loss import DEFAULT_LOSS_LAW
 
-    known = {one.name: one for one in columns()}
+    known = {one.name: one for one in COLUMNS}
     given = read_table(
         path,
         tuple(known.values()),
@@ -227,7 +207,7 @@ def _numbers(rows: Rows, column: Column, problems: list[Problem]) -> list[float]
 
 
 def _policy(rows: Rows, index: int, text: str, cells: dict[str, float]) -> tuple[Policy, bool]:
-    from ds3opt.fit.observed import policy_of
+    from ds3opt.policies.short_form import measured_policy
 
     counts: list[int | None] = []
     for name in ("samples", "branches"):
@@ -236,7 +216,7 @@ def _policy(rows: Rows, index: int, text: str, cells: dict[str, float]) -> tuple
             raise UsageError(rows.problem(index, name, f"is a whole number, not {value:g}"))
         counts.append(None if math.isnan(value) else int(value))
     try:
-        return policy_of(text, *counts)
+        return measured_policy(text, *counts)
     except UsageError as error:
         place = "policy" if rows.has("policy") else "samples"
         told = error.problems[0]
@@ -260,12 +240,15 @@ def _loss(
 
 def _budget(rows: Rows, index: int, cells: dict[str, float], width: float) -> float:
     """Tokens of all traces of a task."""
+    from ds3opt.fit.observed import total_budget
+
     total, one = cells["token_budget"], cells["max_output_tokens"]
     if math.isnan(total) and math.isnan(one):
         name = "token_budget" if rows.has("token_budget") else "max_output_tokens"
         raise UsageError(rows.problem(index, name, "is empty"))
-    capped = math.inf if math.isnan(one) else one * width
-    return capped if math.isnan(total) else min(total, capped)
+    return total_budget(
+        None if math.isnan(total) else total, None if math.isnan(one) else one, width
+    )
 
 
 def _accuracy(rows: Rows, index: int, cells: dict[str, float]) -> float:

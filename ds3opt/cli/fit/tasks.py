@@ -214,6 +214,7 @@ def _class_file(one: _Class, seed: int) -> Any:
     identified = tuple(key for key, p in fit.profiles.items() if p.known)
     return TaskClassFit(
         identified=identified,
+        doubts=tuple(doubt.message for doubt in one.doubts),
         fitted_range=FittedSpan(loss=(float(rows.loss.min()), float(rows.loss.max()))),
         diagnostics=diagnostics,
         **told,
