@@ -41,13 +41,19 @@ class Doubt:
     hint: str = ""
 
 
+def too_few(count: int, what: str, constants: int) -> str:
+    """Message that so many are too few."""
+    are = f"{what} is" if count == 1 else f"{what}s are"
+    return f"{count} {are} too few for {constants} constants"
+
+
 def obstacles(runs: LossRuns, irreducible: float | None = None) -> Iterator[Doubt]:
     """What makes a fit impossible."""
     constants = (5 if irreducible is None else 4) + (2 if runs.repeats else 0)
     if len(runs) <= constants:
         yield Doubt(
             "too_few_runs",
-            f"{len(runs)} runs are too few for {constants} constants",
+            too_few(len(runs), "run", constants),
             hint=f"{FEW_RUNS_A_CONSTANT * constants} or more, of different sizes and tokens",
         )
         return

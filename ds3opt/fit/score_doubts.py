@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ds3opt.fit.accuracy import AccuracyFit, Scores
-from ds3opt.fit.doubts import Doubt
+from ds3opt.fit.doubts import Doubt, too_few
 from ds3opt.laws._types import FloatArray
 
 FEW_MODELS_A_CONSTANT = 3
@@ -27,7 +27,7 @@ def obstacles(scores: Scores, constants: int) -> Iterator[Doubt]:
     if len(scores) <= constants:
         yield Doubt(
             "too_few_models",
-            f"{len(scores)} models are too few for {constants} constants",
+            too_few(len(scores), "model", constants),
             hint="hold some fixed with --offset or --ceiling, or add models",
         )
         return
