@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ds3opt.fit.task_model import CONSTANTS, signed_root_deviance
 from ds3opt.fit.tasks import TasksFit
 from ds3opt.laws._types import FloatArray
 
-_WALKERS = 64
-_BURNT = 300
+_WALKERS = 256
+BURNT = 300
+"""Steps before draws are kept, from which on constants known in combination only are well mixed."""
 _APART = 8
 """Steps between draws that are kept."""
+_WIDEST = 0.3
+"""Standard deviation of a direction of which nothing is known, of all that is allowed."""
+_NEAR = 0.1
+"""Of those standard deviations, within which walkers start about other likely points."""
 _LONG = 0.1
 """Share of the steps that go the whole way between two walkers, from one ridge to another."""
 
 
-def likely_draws(fit: TasksFit, count: int, seed: int) -> FloatArray:
+def _directions(fit: TasksFit) -> tuple[FloatArray, FloatArray]:
+    """Directions in the coordinates, (direction, coordinate), and standard deviations of each.
+
+    By the Fisher information at the fit, none wider than all that is allowed.
+    """
+    model = replace(fit.model, whole=False)
+    _, slopes = model.residuals(fit.at[None, :])
+    span = np.maximum(model.high - model.low, 1e-12)
+    held = [CONSTANTS.index(name) for name in fit.held]
+    scaled = slopes[0] * span
+    scaled[:, held] = 0.0
+    padded = np.concatenate([scaled, np.zeros((len(CONSTANTS), len(CONSTANTS)))])
+    _, sizes, directions = np.linalg.svd(padded, full_matrices=False)
+    widths = 1.0 / np.sqrt(sizes**2 / fit.dispersion + 1.0 / _WIDEST**2)
+    directions[:, held] = 0.0
+    return directions * span, widths
+
+
+def _spread(fit: TasksFit) -> FloatArray:
+    """Standard deviation of each coordinate, about."""
+    directions, widths = _directions(fit)
+    return np.asarray(np.sqrt(np.sum((directions * widths[:, None]) ** 2, axis=0)))
+
+
+def _starts(fit: TasksFit, generator: np.random.Generator) -> FloatArray:
+    """Walkers about the fit, and about other points that are likely."""
+    directions, widths = _directions(fit)
+    told = np.clip(fit.model.accuracy(fit.likely), 1e-300, 1.0 - 1e-16)
+    deviance = np.sum(signed_root_deviance(fit.model.rows, told) ** 2, axis=1)
+    weights = np.exp(-0.5 * (deviance - deviance.min()) / fit.dispersion)
+    chosen = generator.choice(len(fit.likely), size=_WALKERS, p=weights / weights.sum())
+    at = fit.likely[chosen]
+    at[: _WALKERS // 2] = fit.at
+    normal = generator.standard_normal((_WALKERS, len(CONSTANTS)))
+    normal[_WALKERS // 2 :] *= _NEAR
+    return np.asarray(at + (normal * widths) @ directions)
+
+
+def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> FloatArray:
     """Constants in proportion to their likelihood, (draw, constant).
 
     Parameters
     ----------
-    fit : with profiles.
     count : draws >= 0.
     seed : the same seed gives the same draws.
+    burnt : steps before draws are kept; a hundred will do where the data identify the constants.
 
     Notes
     -----
@@ -47,19 +92,9 @@ def likely_draws(fit: TasksFit, count: int, seed: int) -> FloatArray:
         deviance = np.sum(signed_root_deviance(model.rows, told) ** 2, axis=1)
         return np.asarray(-0.5 * deviance / fit.dispersion)
 
-    ends = np.tile(fit.at, (2, 1))
-    for index, name in enumerate(CONSTANTS):
-        if name in fit.profiles:
-            one = fit.profiles[name]
-            values = model.values(fit.at[None, :])
-            for side, value in enumerate((one.low, one.high)):
-                values[0, index] = value
-                ends[side, index] = model.coordinates(values)[0, index]
-    width = np.maximum(0.2 * (ends[1] - ends[0])[free], 1e-4)
-    at = np.repeat(fit.at[None, :], _WALKERS, axis=0)
-    at[:, free] = np.clip(
-        fit.at[free] + width * generator.standard_normal((_WALKERS, free.size)), low, high
-    )
+    width = _spread(fit)[free]
+    at = _starts(fit, generator)
+    at[:, free] = np.clip(at[:, free], low, high)
     known = log_likelihood(at)
     usual = 2.38 / np.sqrt(2.0 * free.size)
     kept: list[FloatArray] = []
@@ -82,6 +117,6 @@ def likely_draws(fit: TasksFit, count: int, seed: int) -> FloatArray:
             taken = inside & (np.log(generator.random(mine.size)) < new - known[mine])
             at[mine] = np.where(taken[:, None], tried, at[mine])
             known[mine] = np.where(taken, new, known[mine])
-        if step > _BURNT and step % _APART == 0:
+        if step > burnt and step % _APART == 0:
             kept.append(at.copy())
     return np.asarray(model.values(np.concatenate(kept)[:count]))

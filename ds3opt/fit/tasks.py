@@ -30,11 +30,17 @@ _NO_WORSE = 1e-3
 """Deviance that a default may cost and still be preferred."""
 _SAME = 1e-2
 """Deviance within which two starts agree."""
+_GAIN = 1e-5
+"""Of half the deviance, below which an iteration gained nothing."""
 _DIFFICULTIES, _DIRECTIONS, _FATIGUES = 17, 5, 4
 _FOLLOWED = 3
 """Starts that are followed for each number of skills."""
 _EVERY_UP_TO = 24
-_RATIO = 1.08
+_RATIO = 1.2
+_FOLLOWED_TO_ENDS = 24
+"""Minima from which the ends of what is allowed are sought, at most."""
+_OUT = 0.1
+"""Deviance beyond the best at which a number of skills is no longer tried with defaults."""
 _FEW = 4
 """Numbers of skills that a profile follows one by one, at most."""
 _PATHS = 24
@@ -51,6 +57,7 @@ class Profile:
     """Where a constant may lie: its likelihood with all others at their best."""
 
     low: float
+    """NaN where it was not worked out."""
     high: float
     open_below: bool
     """The interval runs to the end of what is allowed: the data give no lower limit."""
@@ -79,6 +86,9 @@ class TasksFit:
     """Rows less constants that were fitted, at least 0."""
     residuals: FloatArray  # (row,) signed root deviance, fitted - measured
     profiles: dict[str, Profile]
+    likely: FloatArray  # (point, coordinate)
+    """Minima that the data do not rule out: of numbers of skills, and at the ends of what is
+    allowed."""
     held: tuple[str, ...]
     """Constants that were given."""
     starts: int
@@ -139,11 +149,11 @@ def fit_tasks(
     rows : two or more, unless constants are held.
     slope, scale, offset : sigmoid of a step, as in a scenario.
     held : constants that are given, by their names in `CONSTANTS`.
-    profiles : whether to work out intervals.
+    profiles : whether to work out intervals; else only which constants the data bound.
 
     Notes
     -----
-    Every number of skills up to 24, then in steps of 8 %, and every whole number about the best,
+    Every number of skills up to 24, then in steps of 20 %, and every whole number about the best,
     has a grid of starts of the others; the best starts are followed to their minima. Where the
     default of a scenario, directionality 1 and fatigue 0, does as well as anything, it is taken.
 
@@ -157,13 +167,13 @@ def fit_tasks(
     best, sums, starts = search.everywhere(progress)
     top = int(np.argmin(sums))
     mine = np.flatnonzero(best[:, SKILLS] == best[top, SKILLS])
-    at, deviance = search.with_defaults(best, float(sums[top]))
+    at, deviance = search.with_defaults(best, sums)
     fitted = len(CONSTANTS) - len(given)
     freedom = max(len(rows) - fitted, 0)
-    found: dict[str, Profile] = {}
+    spare = max(1.0, deviance / freedom) if freedom else 1.0
+    limit = deviance + QUANTILE * spare
+    found, likely = search.ends(at, best, sums, limit)
     if profiles:
-        spare = max(1.0, deviance / freedom) if freedom else 1.0
-        limit = deviance + QUANTILE * spare
         found = search.profiles(at, best, sums, limit, progress)
     values = dict(zip(CONSTANTS, map(float, model.values(at)), strict=True))
     return TasksFit(
@@ -174,6 +184,7 @@ def fit_tasks(
         freedom=freedom,
         residuals=model.residuals(at[None, :])[0][0],
         profiles=found,
+        likely=likely,
         held=tuple(given),
         starts=starts,
         agreeing=int(np.sum(sums[mine] <= sums[top] + _SAME)),
@@ -198,7 +209,10 @@ class _Search:
 
     def _minimise(self, starts: FloatArray, *also: int) -> tuple[FloatArray, FloatArray]:
         """Minima and deviances, with the constants of `also` where the starts have them."""
-        if not self._free(*also).any():
+        return self._side_by_side(starts, np.broadcast_to(self._free(*also), starts.shape))
+
+    def _side_by_side(self, starts: FloatArray, free: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if not free.any():
             told = self.model.residuals(starts)[0]
             return starts, np.sum(told**2, axis=1)
         found = minimise(
@@ -207,8 +221,9 @@ class _Search:
             low=np.minimum(self.model.low, starts.min(axis=0)),
             high=np.maximum(self.model.high, starts.max(axis=0)),
             delta=np.inf,
-            free=self._free(*also),
+            free=free,
             rows=len(self.model.rows),
+            gain=_GAIN,
         )
         return found.coordinates, 2.0 * found.sums
 
@@ -277,24 +292,71 @@ class _Search:
         told = np.clip(self.model.accuracy(at), 1e-300, 1.0 - 1e-16)
         return np.asarray(np.sum(signed_root_deviance(self.model.rows, told) ** 2, axis=1))
 
-    def with_defaults(self, found: FloatArray, deviance: float) -> tuple[FloatArray, float]:
+    def with_defaults(
+        self, found: FloatArray, sums: FloatArray
+    ) -> tuple[FloatArray, float]:
         """The best fit that has as many of the defaults as cost nothing."""
+        deviance = float(sums.min())
         names = [name for name in DEFAULTS if name not in self.held]
-        for chosen in (names, *([name] for name in names), []):
-            starts, fixed = found.copy(), [CONSTANTS.index(name) for name in chosen]
+        # what is pinned fits no better than what is free: other numbers of skills are out
+        order = np.lexsort((sums, np.rint(np.exp(found[:, SKILLS]))))
+        _, first = np.unique(np.rint(np.exp(found[order, SKILLS])), return_index=True)
+        best = order[first]
+        found = found[best[sums[best] <= deviance + _OUT]]
+        choices = list(dict.fromkeys([tuple(names), *((name,) for name in names), ()]))
+        starts, free = [], []
+        for chosen in choices:
+            pinned, fixed = found.copy(), [CONSTANTS.index(name) for name in chosen]
             for name, index in zip(chosen, fixed, strict=True):
                 one = np.ones(len(CONSTANTS))
                 one[index] = DEFAULTS[name]
-                starts[:, index] = self.model.coordinates(one)[index]
-            at, sums = self._minimise(starts, *fixed) if fixed else self._minimise(found)
-            least = float(sums.min())
-            if least <= deviance + _NO_WORSE:
+                pinned[:, index] = self.model.coordinates(one)[index]
+            starts.append(pinned)
+            free.append(np.broadcast_to(self._free(*fixed), pinned.shape))
+        at, told = self._side_by_side(np.concatenate(starts), np.concatenate(free))
+        at, told = at.reshape(len(choices), *found.shape), told.reshape(len(choices), -1)
+        for index, least in enumerate(told.min(axis=1)):
+            if least <= deviance + _NO_WORSE or index == len(choices) - 1:
                 # of equally good ones the fewest skills
-                good = np.flatnonzero(sums <= least + _NO_WORSE)
-                top = good[np.lexsort((sums[good], np.rint(np.exp(at[good, SKILLS]))))[0]]
-                return at[top], float(sums[top])
-        top = int(np.argmin(sums))
-        return at[top], float(sums[top])
+                good = np.flatnonzero(told[index] <= least + _NO_WORSE)
+                fewest = np.rint(np.exp(at[index, good, SKILLS]))
+                top = good[np.lexsort((told[index, good], fewest))[0]]
+                break
+        return at[index, top], float(told[index, top])
+
+    def ends(
+        self, at: FloatArray, found: FloatArray, sums: FloatArray, limit: float
+    ) -> tuple[dict[str, Profile], FloatArray]:
+        """Which constants the data bound, without where, and points that are likely.
+
+        A constant is open where the likelihood does not rule out the end of what is allowed, the
+        other constants at their best.
+        """
+        inside = sums <= limit
+        skills = np.rint(np.exp(found[:, SKILLS]))
+        likely, told = [at[None, :], found[inside]], {}
+        if "skills" not in self.held:
+            told["skills"] = self._bounds_of_skills(skills[inside].min(), skills[inside].max())
+        # of many numbers of skills some stand for all
+        near = found[inside][np.argsort(skills[inside], kind="stable")]
+        chosen = np.unique(np.linspace(0, len(near) - 1, _FOLLOWED_TO_ENDS).astype(int))
+        starts = np.concatenate([at[None, :], near[chosen]])
+        names = [name for name in CONSTANTS if name not in (*self.held, "skills")]
+        tried, free = [], []
+        for index in map(CONSTANTS.index, names):
+            for end in (self.model.low[index], self.model.high[index]):
+                pinned = starts.copy()
+                pinned[:, index] = end
+                tried.append(pinned)
+                free.append(np.broadcast_to(self._free(index), pinned.shape))
+        if names:
+            moved, least = self._side_by_side(np.concatenate(tried), np.concatenate(free))
+            likely.append(moved[least <= limit])
+            opens = np.any(least.reshape(len(names), 2, -1) <= limit, axis=2)
+            for name, (below, above) in zip(names, opens, strict=True):
+                told[name] = _profile(name, np.nan, np.nan, bool(below), bool(above))
+        ordered = {name: told[name] for name in CONSTANTS if name in told}
+        return ordered, np.concatenate(likely)
 
     def profiles(
         self,
@@ -343,10 +405,7 @@ class _Search:
         values = np.tile(groups[0][0], (2, 1))
         values[:, index] = ends
         low, high = self.model.values(values)[:, index]
-        # no fatigue and perfect directionality are ends that a constant may well have
-        below = opens[0] and name != "fatigue"
-        above = opens[1] and name != "directionality"
-        return Profile(float(low), float(high), below, above)
+        return _profile(name, float(low), float(high), *opens)
 
     def _walk(self, index: int, side: float, paths: FloatArray, limit: float) -> tuple[float, bool]:
         """Where the least deviance crosses the limit, and whether it never does."""
@@ -402,12 +461,21 @@ class _Search:
             if not good.size:
                 break
             high = float(good[-1])
+        return self._bounds_of_skills(low, high)
+
+    def _bounds_of_skills(self, low: float, high: float) -> Profile:
+        most = float(np.rint(np.exp(self.model.high[SKILLS])))
         # a class needs one skill, and no more than the steps of a trace that solved some of it
         told = low > 1.0 or high < most
-        return Profile(low, high, not told, high >= most and (not told or most >= MOST_SKILLS))
+        return Profile(float(low), float(high), not told, high >= most and (not told or most >= MOST_SKILLS))
 
     def _least(self, skills: FloatArray) -> FloatArray:
         """Least deviance for each number of skills."""
         found, sums, _ = self._from_grid(skills)
         near = np.rint(np.exp(found[:, SKILLS]))
         return np.array([sums[near == one].min() for one in skills])
+
+
+def _profile(name: str, low: float, high: float, below: bool, above: bool) -> Profile:
+    # no fatigue and perfect directionality are ends that a constant may well have
+    return Profile(low, high, below and name != "fatigue", above and name != "directionality")

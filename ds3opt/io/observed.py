@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ds3opt.errors import Problem, ScenarioError
+from ds3opt.io.law_files import draws_text
 from ds3opt.io.yaml_source import YamlSource
 from ds3opt.laws.loss import LOSS_LAWS
 from ds3opt.schema import Scenario
 from ds3opt.schema.observed import FittedClass
 from ds3opt.schema.spread import Spread
 from ds3opt.schema.workload import TaskClass
+
+_DRAWS, _SEED = 500, 0
+_BURNT = 60
+"""Fewer than a fitted file has: a scenario loads at once."""
 
 
 def with_fitted_classes(scenario: Scenario, source: YamlSource) -> Scenario:
@@ -44,6 +49,8 @@ def with_fitted_classes(scenario: Scenario, source: YamlSource) -> Scenario:
 def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
     from ds3opt.fit.observed import Setting, observations, observed_row, refusals
     from ds3opt.fit.task_doubts import doubts_of_fit, doubts_of_rows, obstacles
+    from ds3opt.fit.task_draws import likely_draws
+    from ds3opt.fit.task_model import CONSTANTS
     from ds3opt.fit.tasks import fit_tasks
     from ds3opt.laws.voting import truncated_geometric_shares
 
@@ -72,8 +79,14 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
         raise ScenarioError(*(Problem(one.message, hint=one.hint) for one in found))
     sigmoid = model.capability
     fit = fit_tasks(
-        data, slope=sigmoid.slope, scale=sigmoid.scale, offset=sigmoid.offset, held=held
+        data,
+        slope=sigmoid.slope,
+        scale=sigmoid.scale,
+        offset=sigmoid.offset,
+        held=held,
+        profiles=False,
     )
+    drawn = likely_draws(fit, _DRAWS, _SEED, _BURNT)
     doubts = [one.message for one in (*doubts_of_rows(data), *doubts_of_fit(data, fit))]
     return task.model_copy(
         update={
@@ -85,6 +98,7 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
                 source=f"fitted to {len(rows)} observed accuracies",
                 fitted_loss=(float(data.loss.min()), float(data.loss.max())),
                 doubts=tuple(doubts),
+                draws=draws_text(CONSTANTS, drawn),
             ),
         }
     )
