@@ -70,8 +70,8 @@ def minimise(
     low, high : ends of the box, (coordinate,).
     delta : Huber threshold > 0.
     weights : (problem, row) or (1, row), >= 0; None: 1.
-    free : (coordinate,) or (problem, coordinate), 0 where a coordinate stays at its start; None: all
-        move.
+    free : (coordinate,) or (problem, coordinate), 0 where a coordinate stays at its start; None:
+        all move.
     rows : of data.
     gain : decrease of the sum, besides the relative one, below which an iteration gained nothing.
     progress : told the share that is done.
