@@ -10,7 +10,7 @@ import numpy as np
 
 from ds3opt.fit.task_model import Observations
 from ds3opt.laws.loss import LossLaw
-from ds3opt.policies import Policy, TaskTraits, VerifierKind
+from ds3opt.policies import Policy, TaskTraits
 from ds3opt.schema.observed import ObservedAccuracy
 
 _ROUNDING = 1e-12
@@ -69,8 +69,6 @@ def refusals(row: ObservedRow, setting: Setting) -> str | None:
     """Why a row cannot be explained in its setting; None where it can."""
     if row.policy.needs_wrong_answers and setting.wrong_answer_shares is None:
         return f"{row.policy.name} needs to know how wrong answers split"
-    if row.policy.needs == VerifierKind.NONE and row.policy.branches > 1:
-        return "trees need a process verifier"
     if steps_of(row, setting) < 1.0 and row.accuracy > 0.0:
         width = f" for {row.policy.width:g} traces" if row.policy.width > 1 else ""
         return (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,8 +21,15 @@ SATURATED = 0.98
 _FRACTION = 0.1
 
 
-def obstacles(rows: Observations, held: Mapping[str, float]) -> Iterator[Doubt]:
-    """What makes a fit impossible."""
+def obstacles(
+    rows: Observations, held: Mapping[str, float], example: str = "--skills 10"
+) -> Iterator[Doubt]:
+    """What makes a fit impossible.
+
+    Parameters
+    ----------
+    example : of how a constant is held fixed where the rows are from.
+    """
     free = [name for name in CONSTANTS if name not in held]
     needed = min(len(free), 2)
     if _settings(rows) < needed:
@@ -29,8 +37,8 @@ def obstacles(rows: Observations, held: Mapping[str, float]) -> Iterator[Doubt]:
         yield Doubt(
             "too_few_rows",
             f"{_settings(rows)} measured {what} cannot tell {_listed(free)}",
-            hint="measure other budgets of tokens, policies or models, or hold constants fixed, "
-            "such as --skills 10",
+            hint="measure other budgets of tokens, policies or models; or hold all constants but "
+            f"one fixed, such as {example}",
         )
         return
     for share, word in ((0.0, "nothing was solved"), (1.0, "everything was solved")):
@@ -61,9 +69,9 @@ def doubts_of_rows(rows: Observations) -> Iterator[Doubt]:
             "narrow",
             _rows(copies),
         )
-    # accuracies are told to a digit or so: of many problems none is seen to be off
+    # rounded as it is told, an accuracy of many problems is never seen to be off
     off = np.abs(rows.solved - np.rint(rows.solved))
-    odd = np.flatnonzero(off > np.maximum(_FRACTION, 6e-4 * rows.problems))
+    odd = np.flatnonzero(off > np.maximum(_FRACTION, _told_to(rows.accuracy) * rows.problems))
     if odd.size:
         yield Doubt(
             "fraction",
@@ -123,30 +131,75 @@ def _unidentified(rows: Observations, fit: TasksFit) -> Iterator[Doubt]:
             "slope of the sigmoid, not measured",
         )
     told = {"difficulty", "directionality"} if one_model else set()
-    for blend in fit.blends():
-        named = [name for name in blend if name in fit.profiles]
-        if len(named) > 1 and set(named) != told:
-            yield Doubt(
-                "not_identified",
-                f"{_listed(named)} are known in combination only: others of them explain the rows "
-                "as well",
-                hint="measure more budgets of tokens, above all short ones, or hold one fixed",
-            )
-    for name, one in fit.profiles.items():
-        if one.unknown:
-            yield Doubt(
-                "not_identified", f"nothing is known of {name}: any value explains the rows"
-            )
-    fatigue = fit.profiles.get("fatigue")
-    if fatigue is not None and fatigue.open_above:
-        yield Doubt(
-            "not_identified",
-            "any fatigue above the lower end explains the rows: each trace was so short, or so "
-            "sure, that a failed step hardly counts",
-            hint="hold --fatigue, or measure longer traces",
-        )
+    open_ones = list(_open(fit, told))
+    for index, one in enumerate(open_ones):
+        # what the rows do tell, once
+        more = "" if index else _identified(fit)
+        yield replace(one, message=one.message + more)
     if fit.values["directionality"] <= 1.001 * LEAST_DIRECTIONALITY:
         yield Doubt("not_identified", "directionality runs to the end of what is allowed")
+
+
+def _open(fit: TasksFit, told: set[str]) -> Iterator[Doubt]:
+    """Constants that the data do not bound, by themselves or in combination."""
+    groups = _joined(fit.blends())
+    for group in groups:
+        if group == told:
+            continue
+        names = [name for name in CONSTANTS if name in group]
+        yield Doubt(
+            "not_identified",
+            f"{_listed(names)} are known in combination only: {_listed(_values(fit, names))} stand "
+            "for others that explain the rows as well",
+            hint="measure more budgets of tokens, above all short ones, or hold one fixed",
+        )
+    for name, one in fit.profiles.items():
+        if any(name in group for group in groups) or one.known:
+            continue
+        (value,) = _values(fit, [name])
+        if one.unknown:
+            message = f"nothing is known of {name}: any value explains the rows, {value} is assumed"
+            yield Doubt("not_identified", message)
+        elif name == "fatigue":
+            yield Doubt(
+                "not_identified",
+                "any fatigue above the lower end explains the rows: each trace was so short, or "
+                f"so sure, that a failed step hardly counts; {value} is assumed",
+                hint="hold --fatigue, or measure longer traces",
+            )
+        elif name not in told:
+            end = "an upper" if one.open_below else "a lower"
+            message = f"of {name} the rows tell {end} end only: {value} is one of many"
+            yield Doubt("not_identified", message)
+
+
+def _joined(blends: Sequence[tuple[str, ...]]) -> list[set[str]]:
+    """Sets of constants known in combination only, those with a member in common as one."""
+    groups: list[set[str]] = []
+    for blend in blends:
+        if len(blend) < 2:
+            continue
+        near = [group for group in groups if group & set(blend)]
+        groups = [group for group in groups if group not in near]
+        groups.append(set(blend).union(*near))
+    return groups
+
+
+def _values(fit: TasksFit, names: Sequence[str]) -> list[str]:
+    return [f"{name} {fit.values[name]:.3g}" for name in names]
+
+
+def _identified(fit: TasksFit) -> str:
+    """What the rows do tell, in words that end a sentence about what they do not."""
+    blended = set().union(*_joined(fit.blends()))
+    names = [name for name, one in fit.profiles.items() if one.known and name not in blended]
+    return f"; the rows tell {_listed(_values(fit, names))}" if names else ""
+
+
+def _told_to(accuracy: np.ndarray) -> np.ndarray:
+    """Half the last digit that accuracies are told to: whole points, tenths or less."""
+    coarse = np.abs(100.0 * accuracy - np.rint(100.0 * accuracy)) < 1e-6
+    return np.asarray(np.where(coarse, 5.1e-3, 6e-4))
 
 
 def _settings(rows: Observations) -> int:
@@ -170,5 +223,5 @@ def _count(indices: np.ndarray) -> str:
     return "1 row is" if indices.size == 1 else f"{indices.size} rows are"
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

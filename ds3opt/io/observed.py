@@ -13,9 +13,16 @@ from ds3opt.schema.observed import FittedClass
 from ds3opt.schema.spread import Spread
 from ds3opt.schema.workload import TaskClass
 
+_SHOWN = 5
 _DRAWS, _SEED = 500, 0
 _BURNT = 60
 """Fewer than a fitted file has: a scenario loads at once."""
+
+_SAYS = {
+    "wrong answers": "give the class wrong_answers, such as {count: 9}",
+    "one step": "a step has reasoning.tokens_per_step, or those of the class: give fewer",
+}
+"""What to do about a row that cannot be explained, by what is said of it."""
 
 
 def with_fitted_classes(scenario: Scenario, source: YamlSource) -> Scenario:
@@ -69,12 +76,16 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
     )
     law = LOSS_LAWS[model.loss_law] if isinstance(model.loss_law, str) else model.loss_law.law()
     rows = [observed_row(one, law) for one in task.observed or ()]
-    refused = [(index, refusals(row, setting)) for index, row in enumerate(rows)]
-    problems = [Problem(why, path=str(index)) for index, why in refused if why is not None]
+    problems = []
+    for index, row in enumerate(rows):
+        why = refusals(row, setting)
+        if why is not None:
+            key = next(one for one in _SAYS if one in why)
+            problems.append(Problem(why, path=str(index), hint=_SAYS[key]))
     if problems:
         raise ScenarioError(*problems)
     data, held = observations(rows, setting), task.held()
-    found = list(obstacles(data, held))
+    found = list(obstacles(data, held, "skills: 10, directionality: 1, fatigue: 0"))
     if found:
         raise ScenarioError(*(Problem(one.message, hint=one.hint) for one in found))
     sigmoid = model.capability
@@ -87,7 +98,11 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
         profiles=False,
     )
     drawn = likely_draws(fit, _DRAWS, _SEED, _BURNT)
-    doubts = [one.message for one in (*doubts_of_rows(data), *doubts_of_fit(data, fit))]
+    doubts = []
+    for one in (*doubts_of_rows(data), *doubts_of_fit(data, fit)):
+        places = ", ".join(f"observed[{row}]" for row in one.rows[:_SHOWN])
+        more = f" and {len(one.rows) - _SHOWN} more" if len(one.rows) > _SHOWN else ""
+        doubts.append(f"{one.message} ({places}{more})" if places else one.message)
     return task.model_copy(
         update={
             "difficulty": Spread(values=(fit.values["difficulty"],)),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ds3opt.errors import Problem, UsageError
-from ds3opt.io.columns import MOST_PROBLEMS, Column, Rows, read_rows
+from ds3opt.io.columns import MOST_PROBLEMS, Column, Rows, lacking, read_rows
+from ds3opt.io.csv_records import Record
 from ds3opt.io.files import read_text
 from ds3opt.io.plain_words import wording
 from ds3opt.schema.observed import ObservedAccuracy
@@ -28,9 +31,27 @@ COLUMNS = (
     Column("branches", ("width",), most=1e4),
     Column("class", ("task", "benchmark"), "text"),
     Column("model", ("name", "model_name"), "text"),
+    Column("share", ("share_of_tasks", "traffic_share"), "ratio", most=1.0),
 )
 """What a table of accuracies may hold."""
+ONE_CLASS = "tasks"
+"""What the class of a table without a column of classes is called."""
+_ROUNDED = 5e-3
+"""Of shares that are told to two digits."""
 _WHOLE = ("problems", "samples", "branches")
+_OF_THE_CLASS = ("class", "share")
+_BY_NAME = {one.name: one for one in COLUMNS}
+
+
+@dataclass(frozen=True)
+class ObservedClass:
+    """The rows of one class, as a scenario writes them, and where they stand."""
+
+    name: str
+    rows: tuple[dict[str, Any], ...]
+    measured: tuple[ObservedAccuracy, ...]
+    records: tuple[Record, ...]
+    share: float | None = None
 
 
 def resolve_rows(value: object, task: object, folders: Sequence[str | Path]) -> object:
@@ -58,32 +79,104 @@ def read_observed_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
     ------
     UsageError : with the place of every row that cannot be used.
     """
-    text, source = read_text(path)
-    rows = read_rows(text, source, COLUMNS)
-    kept = range(len(rows.records))
+    rows, source = _read(path)
+    kept = list(range(len(rows.records)))
     if rows.has("class"):
-        names = rows.words(next(one for one in COLUMNS if one.name == "class"))
-        kept = [i for i in kept if names[i] == name]  # type: ignore[assignment]
+        names = rows.words(_BY_NAME["class"])
+        kept = [i for i in kept if names[i] == name]
         if not kept:
-            listed = ", ".join(dict.fromkeys(names))
+            listed = ", ".join(dict.fromkeys(filter(None, names)))
             message = f"{source} has no row of class {name!r}"
             raise UsageError(Problem(message, hint=f"there are {listed}; {source}#CLASS chooses"))
-    found: list[dict[str, Any]] = []
+    return list(_class_of(rows, name, kept, source).rows)
+
+
+def read_observed_classes(path: str | Path) -> tuple[ObservedClass, ...]:
+    """Every class of a table, in its order, with its share of all tasks where the table has one.
+
+    Raises
+    ------
+    UsageError : with the place of every row that cannot be used.
+    """
+    rows, source = _read(path)
+    every = range(len(rows.records))
+    names = rows.words(_BY_NAME["class"]) if rows.has("class") else [ONE_CLASS for _ in every]
+    empty = [rows.problem(i, "class", "is empty") for i in every if not names[i]]
+    if empty:
+        raise UsageError(*empty[:MOST_PROBLEMS])
+    found: list[ObservedClass] = []
+    problems: list[Problem] = []
+    for name in dict.fromkeys(names):
+        kept = [i for i in every if names[i] == name]
+        try:
+            one = _class_of(rows, name, kept, source)
+            found.append(replace(one, share=_share(rows, name, kept)))
+        except UsageError as error:
+            problems += error.problems
+    total = sum(one.share or 0.0 for one in found)
+    if rows.has("share") and not problems and abs(total - 1.0) > _ROUNDED:
+        message = f"the shares of the classes sum to {total:.6g}, not to 1"
+        hint = "a share is of all tasks: one for each class, such as 0.25 or 25 %"
+        problems.append(Problem(message, path="share", hint=hint, location=rows.header.place))
+    if problems:
+        raise UsageError(*problems[:MOST_PROBLEMS])
+    # as many digits as were written need not sum to 1 exactly
+    return tuple(replace(one, share=one.share and one.share / total) for one in found)
+
+
+def _read(path: str | Path) -> tuple[Rows, str]:
+    text, source = read_text(path)
+    rows = read_rows(text, source, COLUMNS)
+    needed = ["accuracy", "problems"]
+    if not rows.has("max_output_tokens"):
+        needed.append("token_budget")
+    missing = [lacking(rows, _BY_NAME[one], told=False) for one in needed if not rows.has(one)]
+    sizes = [one for one in ("parameters", "training_tokens") if not rows.has(one)]
+    if sizes and not rows.has("loss"):
+        size = lacking(rows, _BY_NAME[sizes[0]], told=False)
+        missing.append(replace(size, hint=f"{size.hint}; or give a column loss, nats/token"))
+    if missing:
+        raise UsageError(*missing)
+    return rows, source
+
+
+def _class_of(rows: Rows, name: str, kept: Sequence[int], source: str) -> ObservedClass:
+    found: list[tuple[dict[str, Any], ObservedAccuracy, Record]] = []
     problems: list[Problem] = []
     for index in kept:
         row = _cells(rows, index)
         if "accuracy" not in row:
             continue
         try:
-            ObservedAccuracy.model_validate(row)
+            found.append((row, ObservedAccuracy.model_validate(row), rows.records[index]))
         except ValidationError as error:
             problems += [_problem(rows, index, one) for one in error.errors(include_url=False)]
-        found.append(row)
     if problems:
         raise UsageError(*problems[:MOST_PROBLEMS])
     if not found:
-        raise UsageError(Problem(f"{source} has no row with an accuracy"))
-    return found
+        about = f" of class {name}" if rows.has("class") else ""
+        raise UsageError(Problem(f"{source} has no row{about} with an accuracy"))
+    written, measured, records = zip(*found, strict=True)
+    return ObservedClass(name, written, measured, records)
+
+
+def _share(rows: Rows, name: str, kept: Sequence[int]) -> float | None:
+    """Of all tasks: the one that the rows of a class state, some or all of them."""
+    if not rows.has("share"):
+        return None
+    column = _BY_NAME["share"]
+    only = replace(rows, records=tuple(rows.records[i] for i in kept))
+    known = [(i, one) for i, one in enumerate(only.numbers(column, empty=math.nan)) if one == one]
+    if not known:
+        raise UsageError(only.problem(0, "share", f"is empty in every row of class {name}"))
+    for index, one in known:
+        if one != known[0][1]:
+            line = only.records[known[0][0]].line
+            message = (
+                f"class {name} has a share of {one:g} here and of {known[0][1]:g} in line {line}"
+            )
+            raise UsageError(only.problem(index, "share", message))
+    return known[0][1]
 
 
 def _cells(rows: Rows, index: int) -> dict[str, Any]:
@@ -91,7 +184,7 @@ def _cells(rows: Rows, index: int) -> dict[str, Any]:
     record = rows.records[index]
     found: dict[str, Any] = {}
     for name, header in rows.found.items():
-        if name == "class" or not record.filled(header):
+        if name in _OF_THE_CLASS or not record.filled(header):
             continue
         text = record.cells[header].strip()
         found[name] = int(text) if name in _WHOLE and text.isdecimal() else text

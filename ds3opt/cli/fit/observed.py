@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ds3opt.laws.loss import LossLaw
     from ds3opt.policies import Policy
 
-ONE_CLASS = "tasks"
-"""What the class of a table without a column of classes is called."""
 _SHOWN = 20
 
 
@@ -128,7 +126,7 @@ def read_observed(
     from ds3opt.cli.fit.table import read_table
     from ds3opt.fit.observed import ObservedRow
     from ds3opt.io.columns import lacking
-    from ds3opt.io.observed_csv import COLUMNS
+    from ds3opt.io.observed_csv import COLUMNS, ONE_CLASS
     from ds3opt.laws.loss import DEFAULT_LOSS_LAW
 
     known = {one.name: one for one in COLUMNS}
@@ -157,7 +155,7 @@ def read_observed(
     numbers = {
         name: _numbers(rows, known[name], problems)
         for name in known
-        if known[name].dimension != "text"
+        if known[name].dimension != "text" and name != "share"
     }
     texts = {
         name: rows.words(known[name]) if rows.has(name) else [""] * len(rows.records)
