@@ -129,7 +129,14 @@ def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, 
         raise ScenarioError(
             Problem(message, hint=f"write for example {name}#{(near or listed)[0]}")
         )
-    if asked.slope is not None and abs(found.slope / asked.slope - 1.0) > 1e-9:
+    if asked.ends != (1.0, 0.0):
+        message = (
+            f"{name} was fitted with a sigmoid of scale 1 and offset 0, the scenario has scale "
+            f"{asked.ends[0]:g} and offset {asked.ends[1]:g}"
+        )
+        hint = "name the CSV file in its place, and the class is fitted with them"
+        raise ScenarioError(Problem(message, hint=hint))
+    if abs(found.slope - asked.slope) > 1e-9 * found.slope:
         message = (
             f"{name} was fitted with a slope of {found.slope:g}, the scenario has {asked.slope:g}"
         )
@@ -151,8 +158,8 @@ def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, 
             "source": f"{found.name}#{one}, {found.source}",
             "fitted_loss": fit.fitted_range.loss,
             "doubts": list(fit.doubts),
-            "draws": fit.draws,
         },
+        "draws": fit.draws,
     }
 
 
@@ -162,9 +169,11 @@ class FittedWith:
 
     name: str
     """Of the class."""
-    slope: float | None
+    slope: float
     law: str | None
     """Name of the loss law; None where it has none."""
+    ends: tuple[float, float] = (1.0, 0.0)
+    """Scale and offset of the sigmoid of a step."""
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:

@@ -113,7 +113,7 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
                 source=f"fitted to {len(rows)} observed accuracies",
                 fitted_loss=(float(data.loss.min()), float(data.loss.max())),
                 doubts=tuple(doubts),
-                draws=draws_text(CONSTANTS, drawn),
             ),
+            "draws": draws_text(CONSTANTS, drawn),
         }
     )

@@ -125,20 +125,29 @@ def _observed(value: object, data: dict[str, Any], path: KeyPath, folders: Folde
     if not names_file(value):
         return resolve_rows(value, task, folders)
     law = _at(data, ("model", "loss_law"))
-    slope = _at(data, ("model", "capability", "slope"))
-    number = isinstance(slope, (int, float)) and slope > 0
+    usual = Capability()
+    sigmoid = {
+        key: _number(_at(data, ("model", "capability", key)), getattr(usual, key))
+        for key in ("slope", "scale", "offset")
+    }
     asked = FittedWith(
         str(task.get("name", "")),
-        float(slope) if number else None if slope is not None else Capability().slope,
+        sigmoid["slope"],
         law.get("name") if isinstance(law, dict) else str(law or DEFAULT_LOSS_LAW),
+        (sigmoid["scale"], sigmoid["offset"]),
     )
     found = resolve_class(value, folders, asked)
-    both = [key for key in found if key in task and key != "tokens_per_step"]
+    both = [key for key in found if key in task]
     if both:
         message = f"{both[0]} is given, and the file that observed names has it too"
         raise ScenarioError(Problem(message, hint=f"leave out {both[0]}, or observed"))
-    task.update({key: one for key, one in found.items() if key not in task})
+    task.update(found)
     return None
+
+
+def _number(value: object, usual: float) -> float:
+    """A number; the usual one where there is none, or one that the schema will refuse."""
+    return float(value) if isinstance(value, (int, float)) else usual
 
 
 def _counts(value: object, folders: Folders) -> object:

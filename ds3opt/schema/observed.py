@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt, model_validator
 from ds3opt.errors import UsageError
 from ds3opt.policies import Policy
 from ds3opt.policies.short_form import measured_policy
-from ds3opt.schema.fitted import JointDraws, Text
+from ds3opt.schema.fitted import Text
 from ds3opt.schema.quantities import (
     ContradictionError,
     Fraction,
@@ -76,5 +76,3 @@ class FittedClass(Section):
     """Lowest and highest loss of the models that were measured; beyond them answers say so."""
     doubts: tuple[Text, ...] = ()
     """What the data do not tell; answers repeat it."""
-    draws: JointDraws = ""
-    """Joint draws of difficulty, skills, directionality and fatigue."""

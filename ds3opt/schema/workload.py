@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from ds3opt.schema.candidates import Measured
+from ds3opt.schema.fitted import JointDraws
 from ds3opt.schema.observed import FittedClass, ObservedAccuracy
 from ds3opt.schema.quantities import (
     ContradictionError,
@@ -104,8 +105,10 @@ _OF_THE_LAW = (
     "context_tokens",
     "observed",
     "fitted",
+    "draws",
 )
 """Keys of a class that say how often, and at what length, a trace succeeds."""
+_DRAWN = ("difficulty", "skills", "directionality", "fatigue")
 _UNUSED = {"difficulty": 2.0, "skills": 1}
 """Stand where a class was measured; nothing depends on them."""
 _TO_FIT = 0
@@ -160,6 +163,8 @@ class TaskClass(Section):
     `ds3opt fit tasks` wrote, such as tasks.yaml#algebra."""
     fitted: FittedClass | None = None
     """What stands behind fitted constants; `observed` fills it in."""
+    draws: JointDraws = ""
+    """Joint draws of difficulty, skills, directionality and fatigue; `observed` fills it in."""
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +204,16 @@ class TaskClass(Section):
             if getattr(self, name) is not None:
                 found[name] = float(getattr(self, name))
         return found
+
+    @model_validator(mode="after")
+    def _draws_of_its_constants(self) -> TaskClass:
+        names = self.draws.split("\n", 1)[0].split()
+        strange = [name for name in names if name not in _DRAWN]
+        if strange:
+            raise ContradictionError(
+                "draws", f"draws has {strange[0]}, which is none of {', '.join(_DRAWN)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _observed_tells_something(self) -> TaskClass:

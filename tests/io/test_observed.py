@@ -104,8 +104,7 @@ def test_a_table_and_a_fitted_file_give_the_same_class(tmp_path, monkeypatch) ->
     of_file = load(tmp_path, {"observed": "t.yaml"})
     assert constants(of_file) == pytest.approx(in_place, rel=1e-9)
     (task,) = of_file.workload.mix or ()
-    assert task.fitted is not None
-    assert task.fitted.draws.startswith("difficulty skills")
+    assert task.draws.startswith("difficulty skills")
 
 
 def test_a_class_is_chosen_of_a_table_of_several(tmp_path) -> None:
