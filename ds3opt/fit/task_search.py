@@ -55,7 +55,9 @@ class Search:
         """Minima and deviances, with the constants of `also` where the starts have them."""
         return self.side_by_side(starts, np.broadcast_to(self.free(*also), starts.shape))
 
-    def side_by_side(self, starts: FloatArray, free: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def side_by_side(
+        self, starts: FloatArray, free: FloatArray, gain: float = _GAIN
+    ) -> tuple[FloatArray, FloatArray]:
         """The same, each start with constants of its own that are free, (start, coordinate)."""
         if not free.any():
             told = self.model.residuals(starts)[0]
@@ -68,7 +70,7 @@ class Search:
             delta=np.inf,
             free=free,
             rows=len(self.model.rows),
-            gain=_GAIN,
+            gain=gain,
         )
         return found.coordinates, 2.0 * found.sums
 
@@ -165,7 +167,10 @@ class Search:
                 fewest = np.rint(np.exp(at[index, good, SKILLS]))
                 top = good[np.lexsort((told[index, good], fewest))[0]]
                 break
-        return at[index, top], float(told[index, top])
+        fixed = [CONSTANTS.index(name) for name in choices[index]]
+        # to the last digit, so that no rounding on the way shows
+        last, least = self.side_by_side(at[index, [top]], self.free(*fixed)[None, :], gain=0.0)
+        return last[0], float(least[0])
 
     def least(self, skills: FloatArray) -> FloatArray:
         """Least deviance for each number of skills."""
