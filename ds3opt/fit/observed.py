@@ -15,6 +15,7 @@ from ds3opt.schema.observed import ObservedAccuracy
 
 _ROUNDING = 1e-12
 _MOST_STEPS = 1e9
+_SAME_LOSS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,22 @@ def refusals(row: ObservedRow, setting: Setting) -> str | None:
             f"{setting.tokens_per_step:g}"
         )
     return None
+
+
+def two_losses(models: Sequence[str], rows: Sequence[ObservedRow]) -> list[tuple[int, int]]:
+    """Rows of a model that has another loss in an earlier row, and that row.
+
+    Parameters
+    ----------
+    models : what the model of each row is called; empty: nothing.
+    """
+    first: dict[str, int] = {}
+    found = []
+    for index, model in enumerate(models):
+        known = first.setdefault(model, index) if model else index
+        if abs(rows[known].loss - rows[index].loss) > _SAME_LOSS:
+            found.append((index, known))
+    return found
 
 
 def steps_of(row: ObservedRow, setting: Setting) -> float:

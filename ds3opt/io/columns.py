@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ds3opt.errors import Problem, UsageError
-from ds3opt.io.csv_records import Header, Record, read_records
+from ds3opt.io.csv_records import SPLIT_BY, Header, Record, read_records
 
-_SPLIT_BY = {";": "semicolons", "\t": "tabs"}
 MOST_PROBLEMS = 20
 """Problems told of one file."""
 
@@ -125,7 +124,7 @@ def lacking(rows: Rows, column: Column, *, told: bool = True) -> Problem:
     told : whether the user can tell which column it is.
     """
     message = f"there is no column {column.name}"
-    between = next((name for sign, name in _SPLIT_BY.items() if sign in rows.header.place.text), "")
+    between = next((name for sign, name in SPLIT_BY.items() if sign in rows.header.columns[0]), "")
     if len(rows.header.columns) == 1 and between:
         hint = f"columns are split by commas here, not by {between}: save the table as CSV"
         return Problem(message, hint=hint, location=rows.header.place)

@@ -87,8 +87,15 @@ def _placed(problem: Problem, classes: Sequence[ObservedClass]) -> Problem:
         return replace(problem, location=None)
     one = classes[int(found[1])]
     about = f"class {one.name}: " if len(classes) > 1 else ""
-    first = next(iter(one.records[int(found[2] or 0)].order))
-    return one.records[int(found[2] or 0)].problem(first, about + problem.message, problem.hint)
+    hint = problem.hint
+    if "cannot tell" in problem.message:
+        hint = (
+            "one accuracy tells one constant: add rows of the class at other budgets of tokens, "
+            "short ones among them, by other policies or of other models"
+        )
+    place = one.records[int(found[2] or 0)]
+    column = "class" if "class" in place.order else place.order[0]
+    return place.problem(column, about + problem.message, hint)
 
 
 def _text(classes: Sequence[ObservedClass], source: str, fitted: Sequence[TaskClass]) -> str:
@@ -116,7 +123,7 @@ def _class_text(
     count: int,
 ) -> str:
     share = round(1.0 / count, 9) if one.share is None else round(one.share, 9)
-    lines = [f"    - name: {_scalar(one.name)}", f"      share: {share:.9g}"]
+    lines = [f"    - name: {_name(one.name)}", f"      share: {share:.9g}"]
     if fitted is not None and fitted.fitted is not None:
         assert fitted.difficulty is not None
         values = (
@@ -145,7 +152,9 @@ def _class_text(
     lines.append("      observed:")
     for row in one.rows:
         keys = (key for key in ObservedAccuracy.model_fields if key in row)
-        cells = ", ".join(f"{key}: {_scalar(row[key])}" for key in keys)
+        cells = ", ".join(
+            f"{key}: {_name(row[key]) if key == 'model' else _scalar(row[key])}" for key in keys
+        )
         lines += textwrap.wrap(
             f"{{{cells}}}",
             _WIDTH,
@@ -218,6 +227,11 @@ def _comment(text: str) -> list[str]:
 def _line(text: str) -> str:
     """Text that stays within one line of comment."""
     return " ".join(re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", " ", text).split())
+
+
+def _name(text: str) -> str:
+    """A name as YAML, also one that looks like a number."""
+    return f"'{text}'" if _NUMBER.fullmatch(text) else _scalar(text)
 
 
 def _scalar(value: Any) -> str:

@@ -54,7 +54,7 @@ def with_fitted_classes(scenario: Scenario, source: YamlSource) -> Scenario:
 
 
 def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
-    from ds3opt.fit.observed import Setting, observations, observed_row, refusals
+    from ds3opt.fit.observed import Setting, observations, observed_row, refusals, two_losses
     from ds3opt.fit.task_doubts import doubts_of_fit, doubts_of_rows, obstacles
     from ds3opt.fit.task_draws import likely_draws
     from ds3opt.fit.task_model import CONSTANTS
@@ -75,13 +75,20 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
         None if shares is None else tuple(sorted(shares, reverse=True)),
     )
     law = LOSS_LAWS[model.loss_law] if isinstance(model.loss_law, str) else model.loss_law.law()
-    rows = [observed_row(one, law) for one in task.observed or ()]
+    given = task.observed or ()
+    rows = [observed_row(one, law) for one in given]
     problems = []
     for index, row in enumerate(rows):
         why = refusals(row, setting)
         if why is not None:
             key = next(one for one in _SAYS if one in why)
             problems.append(Problem(why, path=str(index), hint=_SAYS[key]))
+    for index, known in two_losses([one.model for one in given], rows):
+        message = (
+            f"{given[index].model} has a loss of {rows[index].loss:.4g} here and of "
+            f"{rows[known].loss:.4g} before: are two models mixed?"
+        )
+        problems.append(Problem(message, path=str(index)))
     if problems:
         raise ScenarioError(*problems)
     data, held = observations(rows, setting), task.held()

@@ -17,10 +17,10 @@ from ds3opt.io.files import read_text
 from ds3opt.io.plain_words import wording
 from ds3opt.schema.observed import ObservedAccuracy
 
-_SIZES = ("params", "num_params", "n_params", "model_size", "N")
+_SIZES = ("params", "num_params", "n_params", "model_size")
 COLUMNS = (
     Column("accuracy", ("score", "acc", "pass_rate", "success_rate"), "ratio", least=-1e-300),
-    Column("problems", ("n_problems", "num_problems", "questions", "n"), most=1e12),
+    Column("problems", ("n_problems", "num_problems", "questions"), most=1e12),
     Column("token_budget", ("budget", "budget_tokens"), "tokens"),
     Column("max_output_tokens", ("max_tokens", "max_new_tokens"), "tokens"),
     Column("loss", ("val_loss", "pretraining_loss"), "loss", most=1e6),
@@ -31,7 +31,7 @@ COLUMNS = (
     Column("branches", ("width",), most=1e4),
     Column("class", ("task", "benchmark"), "text"),
     Column("model", ("name", "model_name"), "text"),
-    Column("share", ("share_of_tasks", "traffic_share"), "ratio", most=1.0),
+    Column("share", ("share_of_tasks", "traffic_share"), "ratio", most=1e3),
 )
 """What a table of accuracies may hold."""
 ONE_CLASS = "tasks"
@@ -170,6 +170,9 @@ def _share(rows: Rows, name: str, kept: Sequence[int]) -> float | None:
     if not known:
         raise UsageError(only.problem(0, "share", f"is empty in every row of class {name}"))
     for index, one in known:
+        if one > 1.0:
+            hint = f"write {one:g} % or {one / 100.0:g}" if one <= 100.0 else "a share of all tasks"
+            raise UsageError(only.problem(index, "share", f"is above 1: {one:g}", hint))
         if one != known[0][1]:
             line = only.records[known[0][0]].line
             message = (
@@ -197,5 +200,7 @@ def _problem(rows: Rows, index: int, error: Any) -> Problem:
     key = next(iter(getattr(inner, "path", ())), key)
     column = key if rows.has(key) else next(iter(rows.found))
     message, hint = wording(error)
+    if key == "accuracy" and "at most 1" in message:
+        hint = "write 45 % or 0.45"
     told = f"{key}: {message}" if key and column != key else message
     return rows.problem(index, column, told, getattr(inner, "hint", "") or hint)

@@ -279,17 +279,14 @@ def _refused(rows: Rows, found: Sequence[ObservedRow], setting: Setting) -> list
 
 def _mixed(rows: Rows, found: Sequence[ObservedRow], models: Sequence[str]) -> list[Problem]:
     """Rows that give one model two losses."""
-    first: dict[str, int] = {}
-    problems = []
-    for index, model in enumerate(models):
-        if not model:
-            continue
-        known = first.setdefault(model, index)
-        one, other = found[known].loss, found[index].loss
-        if abs(one - other) > 1e-9:
-            message = (
-                f"{model} has a loss of {other:.4g} here and of {one:.4g} in line "
-                f"{rows.records[known].line}: are two models mixed?"
-            )
-            problems.append(rows.problem(index, "model", message))
-    return problems
+    from ds3opt.fit.observed import two_losses
+
+    return [
+        rows.problem(
+            index,
+            "model",
+            f"{models[index]} has a loss of {found[index].loss:.4g} here and of "
+            f"{found[known].loss:.4g} in line {rows.records[known].line}: are two models mixed?",
+        )
+        for index, known in two_losses(models, found)
+    ]
