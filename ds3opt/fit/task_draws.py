@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ds3opt.fit.task_model import CONSTANTS, signed_root_deviance
+from ds3opt.fit.task_model import CONSTANTS
 from ds3opt.fit.tasks import TasksFit
 from ds3opt.laws._types import FloatArray
 
@@ -50,8 +50,7 @@ def _spread(fit: TasksFit) -> FloatArray:
 def _starts(fit: TasksFit, generator: np.random.Generator) -> FloatArray:
     """Walkers about the fit, and about other points that are likely."""
     directions, widths = _directions(fit)
-    told = np.clip(fit.model.accuracy(fit.likely), 1e-300, 1.0 - 1e-16)
-    deviance = np.sum(signed_root_deviance(fit.model.rows, told) ** 2, axis=1)
+    deviance = fit.model.deviance(fit.likely)
     weights = np.exp(-0.5 * (deviance - deviance.min()) / fit.dispersion)
     chosen = generator.choice(len(fit.likely), size=_WALKERS, p=weights / weights.sum())
     at = fit.likely[chosen]
@@ -88,9 +87,7 @@ def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> Fl
     low, high = model.low[free], model.high[free]
 
     def log_likelihood(at: FloatArray) -> FloatArray:
-        told = np.clip(model.accuracy(at), 1e-300, 1.0 - 1e-16)
-        deviance = np.sum(signed_root_deviance(model.rows, told) ** 2, axis=1)
-        return np.asarray(-0.5 * deviance / fit.dispersion)
+        return np.asarray(-0.5 * model.deviance(at) / fit.dispersion)
 
     width = _spread(fit)[free]
     at = _starts(fit, generator)

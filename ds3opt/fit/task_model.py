@@ -27,7 +27,8 @@ to 6e-6."""
 _STEP = 1e-4
 _SLIDING = (DIFFICULTY, DIRECTIONALITY, FATIGUE)
 """Constants that are no whole numbers."""
-_TINY = 1e-300
+_TINY = 1e-100
+"""Least chance: its square, and that of a slope, stay within floating point."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,11 @@ class TaskModel:
                 answer = policy.answer_success(np.asarray(trace)[:, of].ravel(), known)
                 found[:, of] = np.reshape(answer, (-1, of.size))
         return np.clip(found, 0.0, 1.0)
+
+    def deviance(self, at: FloatArray) -> FloatArray:
+        """Twice the log likelihood ratio against accuracies as measured, (problem,)."""
+        told = np.clip(self.accuracy(at), _TINY, 1.0 - 1e-16)
+        return np.asarray(np.sum(signed_root_deviance(self.rows, told) ** 2, axis=1))
 
     def residuals(self, at: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Deviance residuals (problem, row) and their slopes by coordinate (problem, row, 4).

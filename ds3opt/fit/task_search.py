@@ -15,7 +15,6 @@ from ds3opt.fit.task_model import (
     FATIGUE,
     SKILLS,
     TaskModel,
-    signed_root_deviance,
 )
 from ds3opt.laws._types import FloatArray
 
@@ -60,8 +59,7 @@ class Search:
     ) -> tuple[FloatArray, FloatArray]:
         """The same, each start with constants of its own that are free, (start, coordinate)."""
         if not free.any():
-            told = self.model.residuals(starts)[0]
-            return starts, np.sum(told**2, axis=1)
+            return starts, self.model.deviance(starts)
         found = minimise(
             self.model.residuals,
             starts,
@@ -129,15 +127,11 @@ class Search:
         for index, values in zip((SKILLS, *axes), mesh, strict=True):
             grid[..., index] = values
         grid = grid.reshape(skills.size, -1, len(CONSTANTS))
-        sums = np.array([self._deviance(one) for one in grid])
+        sums = np.array([self.model.deviance(one) for one in grid])
         order = np.argsort(sums, axis=1, kind="stable")[:, :_FOLLOWED]
         starts = np.take_along_axis(grid, order[:, :, None], axis=1).reshape(-1, len(CONSTANTS))
         found, least = self.minimise(starts)
         return found, least, grid.shape[0] * grid.shape[1]
-
-    def _deviance(self, at: FloatArray) -> FloatArray:
-        told = np.clip(self.model.accuracy(at), 1e-300, 1.0 - 1e-16)
-        return np.asarray(np.sum(signed_root_deviance(self.model.rows, told) ** 2, axis=1))
 
     def with_defaults(self, found: FloatArray, sums: FloatArray) -> tuple[FloatArray, float]:
         """The best fit that has as many of the defaults as cost nothing."""

@@ -105,15 +105,17 @@ def test_shares_of_a_column(said, tmp_path) -> None:
     assert [task["share"] for task in yaml.safe_load(text)["workload"]["mix"]] == [0.7, 0.3]
 
 
-@pytest.mark.parametrize("name", ["no", "a: b # {c}", "1e3", "- x", '"quoted", it is', "naïve, α"])
-def test_any_name_of_a_class_is_written_as_it_is(said, tmp_path, name) -> None:
-    quoted = '"' + name.replace('"', '""') + '"'
-    table = TABLE.replace("algebra", quoted).replace("small", quoted)
-    (tmp_path / "o.csv").write_text(table, encoding="utf-8")
+def test_any_name_of_a_class_is_written_as_it_is(said, tmp_path) -> None:
+    names = ["no", "a: b # {c}", "1e3", "- x", '"quoted", it is', "naïve, α"]
+    lines = ["class,model,loss,accuracy,problems,token_budget"]
+    for name in names:
+        quoted = '"' + name.replace('"', '""') + '"'
+        lines += [f"{quoted},{quoted},2,.4,90,500", f"{quoted},{quoted},2,.5,90,900"]
+    (tmp_path / "o.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert said("new", "--from", "o.csv", "-o", "s.yaml")[0] == 0
     written = classes("s.yaml")
-    assert list(written) == [name, "code"]
-    assert (written[name].observed or ())[0].model == name
+    assert list(written) == names
+    assert [(task.observed or ())[0].model for task in written.values()] == names
 
 
 def test_one_class_from_losses_without_sizes(said, tmp_path) -> None:

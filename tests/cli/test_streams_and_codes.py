@@ -252,6 +252,7 @@ COMMANDS = {
     "laws show": "NAME",
     "fit loss": "TABLE",
     "fit accuracy": "TABLE",
+    "fit tasks": "TABLE",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",

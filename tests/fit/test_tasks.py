@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ds3opt.fit.task_draws import likely_draws
 from ds3opt.fit.task_model import CONSTANTS, Observations, TaskModel, signed_root_deviance
 from ds3opt.fit.tasks import QUANTILE, fit_tasks
 from ds3opt.policies import BestOfN, ChainOfThought, MajorityVote, Policy, TaskTraits, TreeOfThought
@@ -134,6 +135,53 @@ def test_ends_of_an_interval_are_where_the_likelihood_says() -> None:
             assert inside.deviance < limit < outside.deviance
 
 
+@pytest.mark.parametrize(
+    ("losses", "budgets", "policies"),
+    [
+        ([2.2], [800, 2000, 8000], POLICIES[:2]),
+        ([2.0, 2.5], [2000, 8000], POLICIES[:1]),
+    ],
+)
+def test_what_is_known_needs_no_intervals(losses, budgets, policies) -> None:
+    rows = observed(losses, budgets, policies, problems=300, seed=5)
+    full, quick = fit_tasks(rows), fit_tasks(rows, profiles=False)
+    assert quick.values == full.values
+    for name, one in full.profiles.items():
+        other = quick.profiles[name]
+        assert (other.open_below, other.open_above) == (one.open_below, one.open_above), name
+
+
+def test_draws_are_joint_and_whole_and_near_the_fit() -> None:
+    rows = observed([2.0, 2.2, 2.5], [800, 2000, 8000], POLICIES, problems=300, seed=5)
+    fit = fit_tasks(rows)
+    short, long = (likely_draws(fit, 512, 0, burnt) for burnt in (60, 600))
+    assert np.array_equal(short, likely_draws(fit, 512, 0, 60))
+    for draws in (short, long):
+        assert np.array_equal(draws[:, 1], np.rint(draws[:, 1]))
+        assert np.all((draws[:, 2] > 0.0) & (draws[:, 2] <= 1.0))
+        assert np.all((draws[:, 3] >= 0.0) & (draws[:, 3] <= 1.0))
+    # 256 walkers are about as many independent draws
+    spread = long.std(axis=0)
+    apart = np.abs(short.mean(axis=0) - long.mean(axis=0))
+    assert np.all(apart <= 4.0 * spread * (2 / 256) ** 0.5)
+    for index, name in enumerate(CONSTANTS):
+        inside = (long[:, index] >= fit.profiles[name].low - 1e-9) & (
+            long[:, index] <= fit.profiles[name].high + 1e-9
+        )
+        assert inside.mean() > 0.85, name
+    # a harder class of better directed search: they are known better together than apart
+    assert abs(np.corrcoef(long[:, 0], np.log(long[:, 2]))[0, 1]) > 0.5
+
+
+def test_draws_of_held_constants_stay() -> None:
+    rows = observed([2.2], [800, 2000, 8000], POLICIES)
+    fit = fit_tasks(rows, held={"directionality": 0.7, "skills": 8}, profiles=False)
+    draws = likely_draws(fit, 100, 1)
+    assert draws.shape == (100, 4)
+    assert np.all(draws[:, 1] == 8.0)
+    assert draws[:, 2] == pytest.approx(0.7, rel=1e-12)
+
+
 def test_slopes_agree_with_differences() -> None:
     model = TaskModel.of(observed([2.0, 2.4], [800, 4000], POLICIES, problems=200, seed=3))
     model = replace(model, whole=False)
@@ -162,7 +210,7 @@ def test_the_deviance_is_that_of_the_binomial() -> None:
     assert np.all(np.sign(residual) == np.sign(0.3 - solved / 50))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.permutations(range(9)))
 def test_the_order_of_rows_does_not_matter(order) -> None:
     rows = observed([2.0, 2.2, 2.5], [800, 2000, 8000], problems=400, seed=2)
@@ -171,17 +219,31 @@ def test_the_order_of_rows_does_not_matter(order) -> None:
 
 
 @pytest.mark.slow
-def test_intervals_cover_the_truth() -> None:
-    """Of 120 measured tables, nominal 95 % intervals hold the truth in 90 % or more.
+@pytest.mark.parametrize("design", ["three models, three budgets, three policies", "six rows"])
+def test_intervals_cover_the_truth_as_often_as_they_say(design) -> None:
+    """Nominal 95 % intervals of constants that are identified, over tables of a known class.
 
-    Standard deviation of the share at 95 %: 2 points. Above 98 % is allowed for skills, which are
-    whole, and for fatigue, which may be 0.
+    Between 90 and 98 %, with three standard errors of the simulation on top. The interval of
+    skills, which are whole numbers, and of the others for each of those numbers, may well cover
+    more: a set of whole numbers cannot be cut to 95 %.
     """
-    inside = dict.fromkeys(CONSTANTS, 0)
-    tables = 120
+    tables, truth = 150, {"difficulty": 2.1, "skills": 8.0, "directionality": 0.8, "fatigue": 0.03}
+    known, inside = dict.fromkeys(CONSTANTS, 0), dict.fromkeys(CONSTANTS, 0)
     for seed in range(tables):
-        rows = observed([2.0, 2.2, 2.5], [800, 2000, 8000], POLICIES[:3], problems=300, seed=seed)
-        fit = fit_tasks(rows)
-        for name in CONSTANTS:
-            inside[name] += fit.profiles[name].low <= TRUTH[name] <= fit.profiles[name].high
-    assert all(count >= 0.9 * tables for count in inside.values()), inside
+        if design == "six rows":
+            rows = observed(
+                [2.33, 2.15, 2.04], [300, 600, 1000, 2000], problems=500, truth=truth, seed=seed
+            ).take([2, 5, 7, 8, 9, 11])
+        else:
+            rows = observed(
+                [2.0, 2.2, 2.5], [800, 2000, 8000], POLICIES[:3], problems=300, truth=truth,
+                seed=seed,
+            )  # fmt: skip
+        for name, one in fit_tasks(rows).profiles.items():
+            known[name] += one.known
+            inside[name] += one.known and one.low - 1e-9 <= truth[name] <= one.high + 1e-9
+    share = {name: inside[name] / known[name] for name in CONSTANTS}
+    error = 3.0 * np.sqrt(0.95 * 0.05 / tables)
+    assert all(count > 0.8 * tables for count in known.values()), known
+    assert all(one >= 0.90 - error for one in share.values()), share
+    assert share["difficulty"] <= 0.98 + error, share
