@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from ds3opt.fit.task_model import CONSTANTS
+from ds3opt.fit.task_model import CONSTANTS, SKILLS
 from ds3opt.fit.tasks import TasksFit
 from ds3opt.laws._types import FloatArray
 
 _WALKERS = 256
-BURNT = 300
-"""Steps before draws are kept, from which on constants known in combination only are well mixed."""
+BURNT = 80
+"""Steps before draws are kept; thirty times as many were seen to change little."""
 _APART = 8
 """Steps between draws that are kept."""
 _WIDEST = 0.3
 """Standard deviation of a direction of which nothing is known, of all that is allowed."""
-_NEAR = 0.1
-"""Of those standard deviations, within which walkers start about other likely points."""
 _LONG = 0.1
 """Share of the steps that go the whole way between two walkers, from one ridge to another."""
 
 
-def _directions(fit: TasksFit) -> tuple[FloatArray, FloatArray]:
-    """Directions in the coordinates, (direction, coordinate), and standard deviations of each.
-
-    By the Fisher information at the fit, none wider than all that is allowed.
-    """
-    model = replace(fit.model, whole=False)
-    _, slopes = model.residuals(fit.at[None, :])
-    span = np.maximum(model.high - model.low, 1e-12)
-    held = [CONSTANTS.index(name) for name in fit.held]
-    scaled = slopes[0] * span
-    scaled[:, held] = 0.0
-    padded = np.concatenate([scaled, np.zeros((len(CONSTANTS), len(CONSTANTS)))])
-    _, sizes, directions = np.linalg.svd(padded, full_matrices=False)
-    widths = 1.0 / np.sqrt(sizes**2 / fit.dispersion + 1.0 / _WIDEST**2)
-    directions[:, held] = 0.0
-    return directions * span, widths
-
-
-def _spread(fit: TasksFit) -> FloatArray:
-    """Standard deviation of each coordinate, about."""
-    directions, widths = _directions(fit)
-    return np.asarray(np.sqrt(np.sum((directions * widths[:, None]) ** 2, axis=0)))
-
-
 def _starts(fit: TasksFit, generator: np.random.Generator) -> FloatArray:
-    """Walkers about the fit, and about other points that are likely."""
-    directions, widths = _directions(fit)
-    deviance = fit.model.deviance(fit.likely)
-    weights = np.exp(-0.5 * (deviance - deviance.min()) / fit.dispersion)
-    chosen = generator.choice(len(fit.likely), size=_WALKERS, p=weights / weights.sum())
-    at = fit.likely[chosen]
-    at[: _WALKERS // 2] = fit.at
-    normal = generator.standard_normal((_WALKERS, len(CONSTANTS)))
-    normal[_WALKERS // 2 :] *= _NEAR
-    return np.asarray(at + (normal * widths) @ directions)
+    """Walkers about the best fit of each number of skills, in proportion to what it holds.
+
+    Laplace's approximation: a normal distribution about each, by the Fisher information there,
+    none wider than all that is allowed.
+    """
+    model, points = fit.model, fit.minima
+    span = np.maximum(model.high - model.low, 1e-12)
+    moves = [i for i, name in enumerate(CONSTANTS) if name not in (*fit.held, "skills")]
+    slopes = model.residuals(points)[1][:, :, moves] * span[moves]
+    information = np.swapaxes(slopes, 1, 2) @ slopes / fit.dispersion
+    information += np.eye(len(moves)) / _WIDEST**2
+    sizes, directions = np.linalg.eigh(information)
+    log_skills = points[:, SKILLS]
+    edges = np.array([model.low[SKILLS], model.high[SKILLS]])
+    edges = np.insert(edges, 1, np.log(0.5 * (np.exp(log_skills[1:]) + np.exp(log_skills[:-1]))))
+    width = np.diff(edges) if "skills" not in fit.held and edges[-1] > edges[0] else None
+    log_weight = -0.5 * (model.deviance(points) / fit.dispersion + np.log(sizes).sum(axis=1))
+    if width is not None:
+        log_weight += np.log(np.maximum(width, 1e-300))
+    weight = np.exp(log_weight - log_weight.max())
+    chosen = generator.choice(len(points), size=_WALKERS, p=weight / weight.sum())
+    at = points[chosen]
+    normal = generator.standard_normal((_WALKERS, len(moves))) / np.sqrt(sizes[chosen])
+    at[:, moves] += np.einsum("wij,wj->wi", directions[chosen], normal) * span[moves]
+    if width is not None:
+        at[:, SKILLS] = edges[chosen] + width[chosen] * generator.random(_WALKERS)
+    # what goes beyond an end comes back from it
+    at = model.low + np.abs(at - model.low)
+    at = model.high - np.abs(model.high - at)
+    return np.asarray(np.clip(at, model.low, model.high))
 
 
 def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> FloatArray:
@@ -67,7 +59,7 @@ def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> Fl
     ----------
     count : draws >= 0.
     seed : the same seed gives the same draws.
-    burnt : steps before draws are kept; a hundred will do where the data identify the constants.
+    burnt : steps before draws are kept.
 
     Notes
     -----
@@ -89,9 +81,9 @@ def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> Fl
     def log_likelihood(at: FloatArray) -> FloatArray:
         return np.asarray(-0.5 * model.deviance(at) / fit.dispersion)
 
-    width = _spread(fit)[free]
-    at = _starts(fit, generator)
-    at[:, free] = np.clip(at[:, free], low, high)
+    at = np.repeat(fit.at[None, :], _WALKERS, axis=0)
+    at[:, free] = _starts(fit, generator)[:, free]
+    width = at[:, free].std(axis=0)
     known = log_likelihood(at)
     usual = 2.38 / np.sqrt(2.0 * free.size)
     kept: list[FloatArray] = []

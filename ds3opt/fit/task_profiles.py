@@ -47,14 +47,14 @@ class Profile:
 def ends(
     search: Search, at: FloatArray, found: FloatArray, sums: FloatArray, limit: float
 ) -> tuple[dict[str, Profile], FloatArray]:
-    """Which constants the data bound, without where, and points that are likely.
+    """Which constants the data bound, without where, and the minimum of each number of skills.
 
     A constant is open where the likelihood does not rule out the end of what is allowed, the
     other constants at their best.
     """
     inside = sums <= limit
     skills = np.rint(np.exp(found[:, SKILLS]))
-    likely, told = [at[None, :], found[inside]], {}
+    told = {}
     if "skills" not in search.held:
         told["skills"] = _bounds_of_skills(search, skills[inside].min(), skills[inside].max())
     # of many numbers of skills some stand for all
@@ -70,13 +70,14 @@ def ends(
             tried.append(pinned)
             free.append(np.broadcast_to(search.free(index), pinned.shape))
     if names:
-        moved, least = search.side_by_side(np.concatenate(tried), np.concatenate(free))
-        likely.append(moved[least <= limit])
+        _, least = search.side_by_side(np.concatenate(tried), np.concatenate(free))
         opens = np.any(least.reshape(len(names), 2, -1) <= limit, axis=2)
         for name, (below, above) in zip(names, opens, strict=True):
             told[name] = _with_allowed(name, np.nan, np.nan, bool(below), bool(above))
     ordered = {name: told[name] for name in CONSTANTS if name in told}
-    return ordered, np.concatenate(likely)
+    order = np.lexsort((sums, skills))
+    _, first = np.unique(skills[order], return_index=True)
+    return ordered, found[order[first]]
 
 
 def profiles_of(

@@ -33,9 +33,8 @@ class TasksFit:
     """Rows less constants that were fitted, at least 0."""
     residuals: FloatArray  # (row,) signed root deviance, fitted - measured
     profiles: dict[str, Profile]
-    likely: FloatArray  # (point, coordinate)
-    """Minima that the data do not rule out: of numbers of skills, and at the ends of what is
-    allowed."""
+    minima: FloatArray  # (number of skills, coordinate)
+    """The best fit of each number of skills that was tried, in their order."""
     held: tuple[str, ...]
     """Constants that were given."""
     starts: int
@@ -119,7 +118,7 @@ def fit_tasks(
     freedom = max(len(rows) - fitted, 0)
     spare = max(1.0, deviance / freedom) if freedom else 1.0
     limit = deviance + QUANTILE * spare
-    found, likely = ends(search, at, best, sums, limit)
+    found, minima = ends(search, at, best, sums, limit)
     if profiles:
         found = profiles_of(search, at, best, sums, limit, progress)
     values = dict(zip(CONSTANTS, map(float, model.values(at)), strict=True))
@@ -131,7 +130,7 @@ def fit_tasks(
         freedom=freedom,
         residuals=model.residuals(at[None, :])[0][0],
         profiles=found,
-        likely=likely,
+        minima=minima,
         held=tuple(given),
         starts=starts,
         agreeing=int(np.sum(sums[mine] <= sums[top] + _SAME)),

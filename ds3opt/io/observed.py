@@ -15,8 +15,6 @@ from ds3opt.schema.workload import TaskClass
 
 _SHOWN = 5
 _DRAWS, _SEED = 500, 0
-_BURNT = 60
-"""Fewer than a fitted file has: a scenario loads at once."""
 
 _SAYS = {
     "wrong answers": "give the class wrong_answers, such as {count: 9}",
@@ -104,7 +102,7 @@ def _fitted(scenario: Scenario, task: TaskClass) -> TaskClass:
         held=held,
         profiles=False,
     )
-    drawn = likely_draws(fit, _DRAWS, _SEED, _BURNT)
+    drawn = likely_draws(fit, _DRAWS, _SEED)
     doubts = []
     for one in (*doubts_of_rows(data), *doubts_of_fit(data, fit)):
         places = ", ".join(f"observed[{row}]" for row in one.rows[:_SHOWN])

@@ -152,7 +152,7 @@ def test_what_is_known_needs_no_intervals(losses, budgets, policies) -> None:
 
 
 def test_draws_are_joint_and_whole_and_near_the_fit() -> None:
-    rows = observed([2.0, 2.2, 2.5], [800, 2000, 8000], POLICIES, problems=300, seed=5)
+    rows = observed([2.0, 2.2, 2.5], [800, 2000, 8000], problems=300, seed=5)
     fit = fit_tasks(rows)
     short, long = (likely_draws(fit, 512, 0, burnt) for burnt in (60, 600))
     assert np.array_equal(short, likely_draws(fit, 512, 0, 60))
@@ -164,11 +164,6 @@ def test_draws_are_joint_and_whole_and_near_the_fit() -> None:
     spread = long.std(axis=0)
     apart = np.abs(short.mean(axis=0) - long.mean(axis=0))
     assert np.all(apart <= 4.0 * spread * (2 / 256) ** 0.5)
-    for index, name in enumerate(CONSTANTS):
-        inside = (long[:, index] >= fit.profiles[name].low - 1e-9) & (
-            long[:, index] <= fit.profiles[name].high + 1e-9
-        )
-        assert inside.mean() > 0.85, name
     # a harder class of better directed search: they are known better together than apart
     assert abs(np.corrcoef(long[:, 0], np.log(long[:, 2]))[0, 1]) > 0.5
 
