@@ -31,19 +31,21 @@ def _starts(fit: TasksFit, generator: np.random.Generator) -> FloatArray:
     slopes = model.residuals(points)[1][:, :, moves] * span[moves]
     information = np.swapaxes(slopes, 1, 2) @ slopes / fit.dispersion
     information += np.eye(len(moves)) / _WIDEST**2
-    sizes, directions = np.linalg.eigh(information)
+    root = np.linalg.cholesky(information)
+    volume = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     log_skills = points[:, SKILLS]
     edges = np.array([model.low[SKILLS], model.high[SKILLS]])
     edges = np.insert(edges, 1, np.log(0.5 * (np.exp(log_skills[1:]) + np.exp(log_skills[:-1]))))
     width = np.diff(edges) if "skills" not in fit.held and edges[-1] > edges[0] else None
-    log_weight = -0.5 * (model.deviance(points) / fit.dispersion + np.log(sizes).sum(axis=1))
+    log_weight = volume - 0.5 * model.deviance(points) / fit.dispersion
     if width is not None:
         log_weight += np.log(np.maximum(width, 1e-300))
     weight = np.exp(log_weight - log_weight.max())
     chosen = generator.choice(len(points), size=_WALKERS, p=weight / weight.sum())
     at = points[chosen]
-    normal = generator.standard_normal((_WALKERS, len(moves))) / np.sqrt(sizes[chosen])
-    at[:, moves] += np.einsum("wij,wj->wi", directions[chosen], normal) * span[moves]
+    normal = generator.standard_normal((_WALKERS, len(moves), 1))
+    beside = np.linalg.solve(np.swapaxes(root[chosen], 1, 2), normal)[:, :, 0]
+    at[:, moves] += beside * span[moves]
     if width is not None:
         at[:, SKILLS] = edges[chosen] + width[chosen] * generator.random(_WALKERS)
     # what goes beyond an end comes back from it
@@ -65,7 +67,8 @@ def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> Fl
     -----
     Differential-evolution Markov chains (ter Braak 2006, doi:10.1007/s11222-006-8769-1) over the
     coordinates of the model, evenly weighted: difficulty, the logarithms of skills and
-    directionality, and of fatigue. What the data do not tell therefore stays as open as the range
+    directionality, and of fatigue. They start from Laplace's approximation about the best fit of each
+    number of skills, between which chains would rarely move. What the data do not tell therefore stays as open as the range
     that is allowed, which resamples of the rows would not show. Likelihoods are tempered by the
     dispersion of the fit.
     """
