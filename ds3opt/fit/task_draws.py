@@ -67,10 +67,10 @@ def likely_draws(fit: TasksFit, count: int, seed: int, burnt: int = BURNT) -> Fl
     -----
     Differential-evolution Markov chains (ter Braak 2006, doi:10.1007/s11222-006-8769-1) over the
     coordinates of the model, evenly weighted: difficulty, the logarithms of skills and
-    directionality, and of fatigue. They start from Laplace's approximation about the best fit of each
-    number of skills, between which chains would rarely move. What the data do not tell therefore stays as open as the range
-    that is allowed, which resamples of the rows would not show. Likelihoods are tempered by the
-    dispersion of the fit.
+    directionality, and of fatigue. They start from Laplace's approximation about the best fit of
+    each number of skills, between which chains would rarely move. What the data do not tell
+    therefore stays as open as the range that is allowed, which resamples of the rows would not
+    show. Likelihoods are tempered by the dispersion of the fit.
     """
     if not count:
         return np.empty((0, len(CONSTANTS)))
