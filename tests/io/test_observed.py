@@ -152,6 +152,13 @@ OTHER = {**GOOD, "token_budget": 400, "accuracy": 0.3}
         ({"observed": "s.yaml"}, "not a law file"),
         ({"observed": "t.yaml#x"}, "t.yaml has no class 'x'"),
         ({"observed": "t.yaml", "skills": 3}, "skills is given, and the file that observed names"),
+        ({"observed": "t.yaml", "tokens_per_step": 30}, "tokens_per_step is given, and the file"),
+        ({**TRUTH, "draws": "slope\n4\n"}, "draws has slope, which is none of difficulty"),
+        ({**TRUTH, "draws": "difficulty skills\n2\n"}, "draw 1 has 1 numbers for 2 constants"),
+        (
+            {"observed": [{**GOOD, "model": "m"}, {**OTHER, "model": "m", "loss": 2.1}]},
+            "m has a loss of 2.1 here and of 2 before",
+        ),
         (
             {"observed": [GOOD, OTHER], "measured": {"accuracy": 0.5, "output_tokens": 100}},
             "observed has no meaning for a class that was measured",
@@ -181,6 +188,7 @@ def test_what_cannot_be_fitted_is_refused_at_its_place(tmp_path, task, words) ->
     ("model", "words"),
     [
         ({"capability": {"slope": 4}}, "t.yaml was fitted with a slope of 5, the scenario has 4"),
+        ({"capability": {"scale": 0.9}}, "the scenario has scale 0.9 and offset 0"),
         ({"loss_law": "hoffmann2022"}, "t.yaml was fitted to losses of besiroglu2024"),
     ],
 )
