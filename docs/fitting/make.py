@@ -1,5 +1,7 @@
 """Write the example data of docs/fitting.md: runs of a known law, their scores, samples, logs.
 
+Accuracies are those of tasks of known difficulty and skills, on some hundred problems each.
+
 The law has an irreducible loss of 1.75 nats per token, A = 390, B = 1250, alpha = 0.335 and
 beta = 0.345. Runs scatter by 0.3 % of loss, scores by 0.8 points. One run is spoilt and one is
 written twice, as happens.
@@ -20,14 +22,68 @@ from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.coverage import beta_coverage
 from ds3opt.laws.loss import LossLaw
 from ds3opt.laws.voting import truncated_geometric_shares
+from ds3opt.optimise.solve import evaluate
+from ds3opt.schema import Scenario
+from ds3opt.units import parse_quantity
 
 HERE = Path(__file__).resolve().parent
 LAW = LossLaw(1.75, 390.0, 1250.0, 0.335, 0.345)
 TASKS = {"algebra": (2.75, 4.5, 0.85, 0.02), "reading": (3.1, 3.0, 0.72, 0.25)}
 """Difficulty, slope, scale and offset of each task."""
+MODELS = {"1B": ("1 B", "200 B"), "3B": ("3 B", "1 T"), "8B": ("8 B", "4 T")}
+"""Parameters and training tokens of each model."""
+CLASSES = {
+    "algebra": ({"difficulty": 2.1, "skills": 8, "directionality": 0.8, "fatigue": 0.03}, 500),
+    "code": ({"difficulty": 2.05, "skills": 12, "directionality": 1.0, "fatigue": 0.06}, 400),
+}
+"""What is true of each class, and how many problems were tried."""
+SETTINGS = {
+    "algebra": (
+        ("1B", 1000, ""),
+        ("3B", 500, ""),
+        ("3B", 2000, ""),
+        ("8B", 300, ""),
+        ("8B", 600, ""),
+        ("8B", 2000, ""),
+    ),
+    "code": (
+        ("1B", 8000, "pass@8"),
+        ("3B", 2000, ""),
+        ("3B", 8000, "pass@8"),
+        ("8B", 500, ""),
+        ("8B", 2000, ""),
+        ("8B", 8000, "pass@8"),
+    ),
+}
+"""Model, token budget and policy of each row."""
 
 
-MODELS = {"small": (0.4, 1.2), "large": (0.5, 0.6)}
+def observed(generator: np.random.Generator) -> str:
+    """Accuracies as a team would have measured them."""
+    lines = ["class,share,model,parameters,training_tokens,policy,token_budget,accuracy,problems"]
+    shares = {"algebra": 0.6, "code": 0.4}
+    for name, (truth, problems) in CLASSES.items():
+        task = {"name": name, "share": 1, "verifier": {"kind": "outcome"}, **truth}
+        for model, budget, policy in SETTINGS[name]:
+            choice = {"best_of_n": {"samples": 8}} if policy else "chain_of_thought"
+            scenario = Scenario.model_validate(
+                {
+                    "workload": {"tasks": 1, "mix": [task]},
+                    "reasoning": {"policies": [choice]},
+                    "limits": {"total_flop": 1e40},
+                }
+            )
+            size, tokens = MODELS[model]
+            n, d = parse_quantity(size, "parameters"), parse_quantity(tokens, "tokens")
+            forced = {name: "best_of_n:8" if policy else "chain_of_thought"}
+            told = evaluate(scenario, n, d, policies=forced, token_budgets={name: budget})
+            share = generator.binomial(problems, told.accuracy) / problems
+            cells = (name, shares[name], model, size, tokens, policy, budget)
+            lines.append(",".join(map(str, cells)) + f",{100 * share:.4g} %,{problems}")
+    return "\n".join(lines) + "\n"
+
+
+SAMPLED = {"small": (0.4, 1.2), "large": (0.5, 0.6)}
 """Beta distribution of each model's chances."""
 CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 DECAY, WRONG_ANSWERS = 0.7, 9
@@ -40,6 +96,7 @@ def main() -> None:
     write_runs()
     write_samples()
     write_logs()
+    (HERE / "observed.csv").write_text(observed(np.random.default_rng(2025)))
 
 
 def write_samples() -> None:
@@ -47,7 +104,7 @@ def write_samples() -> None:
     generator = np.random.default_rng(7)
     rank = generator.permutation(150)
     lines = []
-    for model, (a, b) in MODELS.items():
+    for model, (a, b) in SAMPLED.items():
         # problems that are hard for one model are hard for the other
         psi = np.sort(generator.beta(a, b, rank.size))[rank]
         right = generator.binomial(100, psi)
@@ -60,7 +117,7 @@ def write_samples() -> None:
     (HERE / "models.csv").write_text("\n".join(known) + "\n")
     shares = truncated_geometric_shares(DECAY, WRONG_ANSWERS)
     rows = []
-    for problem, chance in enumerate(generator.beta(*MODELS["small"], 60)):
+    for problem, chance in enumerate(generator.beta(*SAMPLED["small"], 60)):
         for _ in range(30):
             right = bool(generator.random() < chance)
             wrong = chr(ord("A") + int(generator.choice(WRONG_ANSWERS, p=shares)))
@@ -75,7 +132,7 @@ def write_logs() -> None:
     """The same kind of samples as evaluation harnesses log them, short of what is not read."""
     generator = np.random.default_rng(8)
     problems, tries = 24, 10
-    chance = generator.beta(*MODELS["small"], problems)
+    chance = generator.beta(*SAMPLED["small"], problems)
     right = generator.random((tries, problems)) < chance
     lines = [
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ds3opt.schema.law_file import (
     LawFile,
     LossLawFile,
     TaskMap,
+    TasksFile,
 )
 from ds3opt.schema.sample_law_file import (
     VERIFIER_FORMS,
@@ -35,6 +37,7 @@ WORDS = {
     "voting": "how wrong answers split",
     "verifier": "how well a verifier judges",
     "directionality": "directionalities of models",
+    "tasks": "classes of tasks",
 }
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
@@ -184,6 +187,78 @@ def resolve_verifier(value: object, folders: Folders) -> object:
         hint = f"write {name}#rates or {name}#scores"
         raise ScenarioError(Problem(f"a verifier has no form {form!r}", hint=hint))
     return found.verifier(form or None)
+def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, Any]:
+    """What a class takes of a file of fitted ones: its constants, and where they are from.
+
+    Parameters
+    ----------
+    asked : what the scenario makes of losses and steps; the fit must have made the same.
+
+    Raises
+    ------
+    UsageError, ScenarioError : a file that is not there, is broken, or was fitted otherwise.
+    """
+    name, _, one = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, TasksFile):
+        raise ScenarioError(_another(name, found, "tasks"))
+    listed = list(found.classes)
+    one = (
+        one
+        or (asked.name if asked.name in listed else "")
+        or (listed[0] if listed[1:] == [] else "")
+    )
+    if one not in found.classes:
+        near = difflib.get_close_matches(one or asked.name, listed, n=1)
+        message = f"{name} has no class {one!r}" if one else f"{name} has {len(listed)} classes"
+        raise ScenarioError(
+            Problem(message, hint=f"write for example {name}#{(near or listed)[0]}")
+        )
+    if asked.ends != (1.0, 0.0):
+        message = (
+            f"{name} was fitted with a sigmoid of scale 1 and offset 0, the scenario has scale "
+            f"{asked.ends[0]:g} and offset {asked.ends[1]:g}"
+        )
+        hint = "name the CSV file in its place, and the class is fitted with them"
+        raise ScenarioError(Problem(message, hint=hint))
+    if abs(found.slope - asked.slope) > 1e-9 * found.slope:
+        message = (
+            f"{name} was fitted with a slope of {found.slope:g}, the scenario has {asked.slope:g}"
+        )
+        hint = f"set model.capability.slope: {found.slope:g}, or fit with --slope {asked.slope:g}"
+        raise ScenarioError(Problem(message, hint=hint))
+    law = found.loss.removeprefix("law ")
+    if asked.law is not None and found.loss.startswith("law ") and law != asked.law:
+        message = f"{name} was fitted to losses of {law}, the scenario has {asked.law}"
+        raise ScenarioError(Problem(message, hint=f"set model.loss_law: {law}, or fit again"))
+    fit = found.classes[one]
+    values = fit.values
+    return {
+        "difficulty": values["difficulty"],
+        "skills": int(values["skills"]),
+        "directionality": values["directionality"],
+        "fatigue": values["fatigue"],
+        "tokens_per_step": found.tokens_per_step,
+        "fitted": {
+            "source": f"{found.name}#{one}, {found.source}",
+            "fitted_loss": fit.fitted_range.loss,
+            "doubts": list(fit.doubts),
+        },
+        "draws": fit.draws,
+    }
+
+
+@dataclass(frozen=True)
+class FittedWith:
+    """What a scenario makes of losses and steps."""
+
+    name: str
+    """Of the class."""
+    slope: float
+    law: str | None
+    """Name of the loss law; None where it has none."""
+    ends: tuple[float, float] = (1.0, 0.0)
+    """Scale and offset of the sigmoid of a step."""
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:
@@ -239,7 +314,16 @@ def law_file_text(found: LawFile, command: str) -> str:
     import yaml
 
     data: dict[str, Any] = found.model_dump(exclude_none=True, exclude_defaults=True)
-    first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
+    first = (
+        "kind",
+        "version",
+        "name",
+        "data",
+        "loss",
+        "tokens_per_step",
+        "slope",
+        "ds3opt_version",
+    )
     if "tasks" in data:
         data["tasks"] = {k: {"form": one["form"], **one} for k, one in data["tasks"].items()}
     head = {key: data.pop(key) for key in first if key in data}

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ds3opt.schema.fitted import Estimate, FittedData, Text, only_these, source_of
 from ds3opt.schema.model import Capability, LossCoefficients
-from ds3opt.schema.quantities import Section
+from ds3opt.schema.quantities import Positive, Section, Tokens
 from ds3opt.schema.sample_law_file import (
     DirectionalityFile,
     PopulationFile,
@@ -21,6 +21,8 @@ CONSTANTS = {
     "exponential": ("floor", "coefficient", "rate"),
 }
 """Constants of each form of a map from loss to score."""
+TASK_CONSTANTS = ("difficulty", "skills", "directionality", "fatigue")
+"""What is fitted of a class of tasks."""
 _DECAYS = ("data_decay", "parameter_decay")
 _LOSS = (
     "irreducible",
@@ -121,12 +123,65 @@ class CapabilityFile(Section):
         return source_of(self.data)
 
 
+class TaskClassFit(Estimate):
+    """A class of tasks as measured accuracies explain it."""
+
+    identified: tuple[str, ...] = ()
+    """Constants that the data bound on both sides."""
+    doubts: tuple[Text, ...] = ()
+    """What the data do not tell, and what speaks against the fit."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> TaskClassFit:
+        only_these(set(self.values), TASK_CONSTANTS)
+        skills, iota, fatigue = (self.values[name] for name in TASK_CONSTANTS[1:])
+        if skills != int(skills) or not 1 <= skills <= 1e6:
+            raise ValueError(f"skills are a whole number from 1 up, not {skills:g}")
+        if not 0.0 < iota <= 1.0:
+            raise ValueError(f"directionality is above 0 and at most 1, not {iota:g}")
+        if not 0.0 <= fatigue <= 1.0:
+            raise ValueError(f"fatigue is from 0 to 1, not {fatigue:g}")
+        return self
+
+
+class TasksFile(Section):
+    """Fitted classes of tasks."""
+
+    kind: Literal["tasks"]
+    """What the file holds."""
+    version: Literal[1] = 1
+    """Of this layout."""
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """What reports call it."""
+    data: FittedData
+    """What it was fitted to."""
+    loss: Text = ""
+    """Where the losses of the models are from: a column, or a law."""
+    ds3opt_version: Text = ""
+    """What fitted it."""
+    tokens_per_step: Tokens = 25.0
+    """Tokens of one reasoning step, on which the numbers of skills depend."""
+    slope: Positive = 5.0
+    """Of the sigmoid of a step, on which the difficulties depend."""
+    classes: Annotated[dict[str, TaskClassFit], Field(min_length=1)]
+    """A fit for each class."""
+
+    @property
+    def source(self) -> str:
+        """The data in one line."""
+        return source_of(self.data)
+
+
 LawFile = (
-    LossLawFile | CapabilityFile | PopulationFile | VotingFile | VerifierFile | DirectionalityFile
+    LossLawFile
+    | CapabilityFile
+    | TasksFile
+    | PopulationFile | VotingFile | VerifierFile | DirectionalityFile
 )
 KINDS: dict[str, type[LawFile]] = {
     "loss_law": LossLawFile,
     "capability": CapabilityFile,
+    "tasks": TasksFile,
     "coverage": PopulationFile,
     "voting": VotingFile,
     "verifier": VerifierFile,

@@ -256,6 +256,7 @@ COMMANDS = {
     "fit voting": "[FILE]",
     "fit verifier": "FILE",
     "fit directionality": "TABLE",
+    "fit tasks": "TABLE",
     "hardware list": "",
     "hardware show": "NAME",
     "hardware lint": "[FILE...]",

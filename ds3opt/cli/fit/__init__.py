@@ -8,6 +8,7 @@ from ds3opt.cli.fit.accuracy import accuracy
 from ds3opt.cli.fit.coverage import coverage
 from ds3opt.cli.fit.directionality import directionality
 from ds3opt.cli.fit.loss import loss
+from ds3opt.cli.fit.tasks import tasks
 from ds3opt.cli.fit.verifier import verifier
 from ds3opt.cli.fit.voting import voting
 from ds3opt.cli.help import Command, examples
@@ -24,6 +25,7 @@ _COMMANDS = (
     (voting, "How wrong answers split.", "fit voting samples.jsonl -o voting.yaml"),
     (verifier, "How well a verifier judges.", "fit verifier scored.jsonl -o judge.yaml"),
     (directionality, "How well models find a step.", "fit directionality models.csv"),
+    (tasks, "Classes of tasks from measured accuracies.", "fit tasks observed.csv -o tasks.yaml"),
 )
 for _command, _words, _example in _COMMANDS:
     fit.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)
