@@ -123,7 +123,7 @@ def _best(
         )
         if solved.fun is not None:
             break
-    # programmes are solved to about 1e-7: what is claimed must be reached by a mix that keeps limits
+    # programmes are solved to about 1e-7: what is claimed must be reached within the limits
     amount = np.maximum(solved.x[:columns], 0.0)
     amount /= np.maximum(np.bincount(owner, amount), 1.0)[owner]
     amount /= max(float(paid[0, :columns] @ amount), 1.0)
