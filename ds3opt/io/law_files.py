@@ -187,6 +187,8 @@ def resolve_verifier(value: object, folders: Folders) -> object:
         hint = f"write {name}#rates or {name}#scores"
         raise ScenarioError(Problem(f"a verifier has no form {form!r}", hint=hint))
     return found.verifier(form or None)
+
+
 def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, Any]:
     """What a class takes of a file of fitted ones: its constants, and where they are from.
 

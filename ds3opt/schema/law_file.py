@@ -176,7 +176,10 @@ LawFile = (
     LossLawFile
     | CapabilityFile
     | TasksFile
-    | PopulationFile | VotingFile | VerifierFile | DirectionalityFile
+    | PopulationFile
+    | VotingFile
+    | VerifierFile
+    | DirectionalityFile
 )
 KINDS: dict[str, type[LawFile]] = {
     "loss_law": LossLawFile,
