@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -82,7 +83,8 @@ def _answer(study: Study) -> Table:
 def _rules(study: Study) -> Table:
     """Fixed rules for training beside the optimum."""
     words = {f"{BEYOND}{name}": words for name, words in BASELINES}
-    found = [one for one in study.spreads.amounts if one.name in words]
+    every = [one for one in study.spreads.amounts if one.name in words]
+    found = [one for one in every if math.isfinite(one.median)]
     unit = "signed loss" if study.point.objective == "loss" else "change"
     return table_of(
         "Rules for training, against the optimum",

@@ -19,6 +19,8 @@ LEVEL = LEVELS[-1] - LEVELS[0]
 """Of the intervals."""
 _SELDOM = 0.5 * (1.0 - LEVEL)
 """A policy that is as good as the leading one in fewer draws than this is told apart from it."""
+_TIE = 1e-3
+"""Part of the gap within which two losses are the same."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,10 @@ def _odds(mine: list[ClassOutcome], used: set[str], gap: float) -> tuple[PolicyO
         return ()
     lost = np.array([[one.lost.get(words, np.nan) for words in policies] for one in mine])
     lost = np.where(np.isnan(lost), np.inf, lost)  # (draw, policy)
-    first = lost <= np.min(lost, axis=1, keepdims=True)
+    least = np.min(lost, axis=1, keepdims=True)
+    # policies that share a class differ by nothing but rounding
+    lost = np.where(lost <= least + _TIE * gap, least, lost)
+    first = lost == least
     best = np.mean(first / np.sum(first, axis=1, keepdims=True), axis=0)
     served = np.array([[one.served.get(words, 0.0) for words in policies] for one in mine])
     mean_lost = np.mean(lost, axis=0)
