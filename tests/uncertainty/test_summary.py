@@ -37,7 +37,7 @@ def test_draws_that_lack_an_amount_are_left_out():
 def test_policies_by_how_often_they_are_best(point):
     """Of 100 draws `a` is best in 60, `b` in 40; `c` always loses a lot, `d` next to nothing."""
     outcomes = [
-        _outcome(i, {"a": 0.0, "b": 0.02, "c": 0.3, "d": 1e-6})
+        _outcome(i, {"a": 0.0, "b": 0.02, "c": 0.3, "d": 1e-5})
         if i < 60
         else _outcome(i, {"a": 0.02, "b": 0.0, "c": 0.3, "d": 0.03})
         for i in range(100)
