@@ -83,9 +83,9 @@ def label(scenario: Scenario, path: KeyPath) -> str:
         else:
             words.append(step.rstrip("_").replace("_", " "))
     if owner:
-        return f"{owner}: {' '.join(words)}"
+        return f"{owner}: {' '.join(words)}".replace(" flop", " FLOP")
     if words[0] == "limits":
-        return f"limit on {' '.join(words[1:])}"
+        return f"limit on {' '.join(words[1:])}".replace("flop", "FLOP")
     if words[:2] == ["reasoning", "policies"]:
         words = words[2:]
     if len(words) > 1 and words[0] in ("workload", "model", "reasoning", "hardware"):
