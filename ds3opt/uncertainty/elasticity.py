@@ -111,9 +111,7 @@ def elasticities(
 
     def solve(wanted: list[tuple[_Tries, float]], stage: str) -> None:
         changes: list[Change] = [{t.constant.path: _moved(t.constant, h)} for t, h in wanted]
-        solved = optima(
-            scenario, changes, point, workers=workers, progress=progress, stage=stage
-        )
+        solved = optima(scenario, changes, point, workers=workers, progress=progress, stage=stage)
         for (one, h), solution in zip(wanted, solved, strict=True):
             if solution is not None:
                 one.found[h] = _read(solution, names, scale)

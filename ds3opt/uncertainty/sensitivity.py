@@ -199,7 +199,9 @@ def asked_about(
     chosen: dict[str, Constant] = {}
     for key in keys:
         below = {
-            path: one for path, one in able.items() if path == key or path.startswith((f"{key}.", f"{key}["))
+            path: one
+            for path, one in able.items()
+            if path == key or path.startswith((f"{key}.", f"{key}["))
         }
         if not below:
             near = difflib.get_close_matches(key, able, n=1)
@@ -298,9 +300,7 @@ def _values_of_plans(
         stage="plans",
     )
     ends = [one for bar in bars for one in bar.solutions]
-    plans = list(
-        dict.fromkeys(Plan.of(one) for one in (point, *ends, *own) if one is not None)
-    )
+    plans = list(dict.fromkeys(Plan.of(one) for one in (point, *ends, *own) if one is not None))
     ensemble = Ensemble.of(problems)
     return np.column_stack(
         [_within_limits(problems, score_plan(ensemble, plan)) for plan in plans]

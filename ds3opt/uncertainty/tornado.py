@@ -35,9 +35,7 @@ class Bar:
 
     def amounts(self, name: str) -> tuple[float | None, float | None]:
         """One amount at both ends; None where an end has no answer."""
-        low, high = (
-            None if one is None else amounts_of(one).get(name) for one in self.solutions
-        )
+        low, high = (None if one is None else amounts_of(one).get(name) for one in self.solutions)
         return low, high
 
     @property
@@ -75,9 +73,7 @@ def tornado(
         group = _others(sample, index)
         others.append(tuple(sample.constants[i].path for i in group))
         changes += [_shifted(sample, index, group, float(end)) for end in ends[index]]
-    solved = optima(
-        scenario, changes, point, workers=workers, progress=progress, stage="both ends"
-    )
+    solved = optima(scenario, changes, point, workers=workers, progress=progress, stage="both ends")
     bars = [
         Bar(
             constant,
@@ -92,9 +88,7 @@ def tornado(
 
 def _others(sample: Sample, index: int) -> tuple[int, ...]:
     group = sample.constants[index].group
-    return tuple(
-        i for i, one in enumerate(sample.constants) if one.group == group and i != index
-    )
+    return tuple(i for i, one in enumerate(sample.constants) if one.group == group and i != index)
 
 
 def _shifted(sample: Sample, index: int, others: Sequence[int], end: float) -> Mapping[str, float]:
