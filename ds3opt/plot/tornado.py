@@ -13,6 +13,7 @@ from ds3opt.plot.scales import axis_label, engineering_ticks, scale_of
 from ds3opt.report.values import Interval, shown
 from ds3opt.uncertainty.outcome import amounts_of
 from ds3opt.uncertainty.tornado import Bar
+from ds3opt.units import format_quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _MOST = 16
 """Bars of a picture."""
 _ROW_INCHES = 0.42
+_DECADE = 8.0
+"""Values further apart than this are drawn on a logarithmic axis."""
+_TICKS = 4
 _LONGEST = 44
 """Characters of a label."""
 
@@ -99,7 +103,8 @@ def draw(figure: Figure, picture: TornadoPicture) -> None:
 
 def _panel(axes: Axes, panel: Panel) -> None:
     scale = scale_of(panel.name)
-    logarithmic = panel.name in ("parameters", "training_tokens") and panel.point > 0.0
+    counted = panel.name in ("parameters", "training_tokens") and panel.point > 0.0
+    logarithmic = counted and _spans(panel) > _DECADE
     if logarithmic:
         axes.set_xscale("log")
     for end, words in ((0, "at the low end"), (1, "at the high end")):
@@ -124,3 +129,14 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.grid(visible=False, axis="y")
     if logarithmic:
         engineering_ticks(axes.xaxis, panel.name)
+    elif counted:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_quantity(x, "count")))
+
+
+def _spans(panel: Panel) -> float:
+    """The largest value over the smallest."""
+    values = [panel.point, *(value for pair in panel.ends for value in pair if value is not None)]
+    return max(values) / min(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ds3opt.report import rows
@@ -104,35 +105,44 @@ def _footer(found: Elasticities, listed: int) -> str:
 
 
 def _tornado(study: Sensitivity) -> Table:
-    objective = study.point.objective
-
-    def ends(name: str, one: Bar) -> tuple[Measure, Measure]:
-        own = dimension_shown(objective) if name == "objective" else ""
-        dimension = own or f"{dimension_shown(name)}, short"
-        low, high = one.amounts(name)
-        return Measure(low, dimension), Measure(high, dimension)
-
-    def at(name: str, end: int, one: Bar) -> Value:
-        found = ends(name, one)[end]
-        return "infeasible" if one.solutions[end] is None else found
-
-    columns = [
+    table = table_of(
+        "Both ends of what is uncertain",
+        study.bars,
         (Column("constant", "constant"), _shifted),
-        (
-            Column("interval", "from, to", "number"),
-            lambda one: Interval(*one.ends, one.constant.dimension),
+        (Column("interval", "from, to", "number"), _interval),
+        *(
+            (Column(f"{name}_{where}_end", f"{_amount(study, name)}, {where} end", "number"), cell)
+            for name in ("objective", "parameters", "training_tokens")
+            for end, where in enumerate(("low", "high"))
+            for cell in [_end(study, name, end)]
         ),
-    ]
-    for name in ("objective", "parameters", "training_tokens"):
-        words = words_of(objective) if name == "objective" else _SHORT[name]
-        for end, where in ((0, "low end"), (1, "high end")):
-            column = Column(f"{name}_{where.replace(' ', '_')}", f"{words}, {where}", "number")
-            columns.append((column, lambda one, name=name, end=end: at(name, end, one)))
-    table = table_of("Both ends of what is uncertain", study.bars, *columns)
+    ).without_empty(keep=("constant", "interval"))
     told = "2.5 % and 97.5 % quantile, the others at their value, everything chosen anew"
     if any(one.with_others for one in study.bars):
         told += "; * constants drawn with it move to where they are on average then"
     return replace(table, footer=told if study.bars else "")
+
+
+def _amount(study: Sensitivity, name: str) -> str:
+    return words_of(study.point.objective) if name == "objective" else _SHORT[name]
+
+
+def _end(study: Sensitivity, name: str, end: int) -> Callable[[Bar], Value]:
+    own = name == "objective"
+    dimension = dimension_shown(study.point.objective if own else name) + ("" if own else ", short")
+
+    def cell(one: Bar) -> Value:
+        if one.solutions[end] is None:
+            return "infeasible"
+        value = one.amounts(name)[end]
+        return None if value is None else Measure(value, dimension)
+
+    return cell
+
+
+def _interval(one: Bar) -> Value:
+    low, high = one.ends
+    return Interval(low, high, one.constant.dimension)
 
 
 def _shifted(one: Bar) -> str:
@@ -235,11 +245,12 @@ def _gap(study: Sensitivity) -> Measure:
 def _records(study: Sensitivity) -> Table:
     """One row for each number: its elasticities, both ends, and what knowing it removes."""
     elastic = {one.constant.path: one for one in _found(study)}
-    bars = {one.constant.path: one for one in study.bars}
+    bars = {bar.constant.path: bar for bar in study.bars}
     known = {constant.path: one for one in study.known for constant in one.constants}
-    constants = {one.constant.path: one.constant for one in (*elastic.values(), *bars.values())}
-    for one in () if study.elasticities is None else study.elasticities.without_effect:
-        constants.setdefault(one.path, one)
+    constants = {path: one.constant for path, one in elastic.items()}
+    constants |= {path: bar.constant for path, bar in bars.items() if path not in constants}
+    for still in () if study.elasticities is None else study.elasticities.without_effect:
+        constants.setdefault(still.path, still)
     columns = ["path", "label", "value", "drawn_with"]
     columns += [f"{name}_per_percent{more}" for name in AMOUNTS for more in ("", "_noise")]
     columns += ["low", "high"]
@@ -252,10 +263,10 @@ def _records(study: Sensitivity) -> Table:
     table = []
     for path, constant in constants.items():
         row: list[Value] = [path, constant.label, constant.value]
-        bar, known_one, one = bars.get(path), known.get(path), elastic.get(path)
+        bar, known_one = bars.get(path), known.get(path)
         row.append(" ".join(bar.with_others) if bar is not None and bar.with_others else None)
         for name in AMOUNTS:
-            effect = None if one is None else one.effects.get(name)
+            effect = elastic[path].effects.get(name) if path in elastic else None
             row += [None, None] if effect is None else [effect.value, effect.noise]
         row += [None, None] if bar is None else list(bar.ends)
         for name in AMOUNTS:

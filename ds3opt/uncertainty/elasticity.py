@@ -204,7 +204,7 @@ def _noise(moved: Sequence[_Tries], steps: Sequence[float], names: Sequence[str]
     table = np.where(np.isnan(rows), 0.0, rows)
     # the median of the size of a normal number is 0.67 of its standard deviation
     found = np.max(table, axis=0) if len(rows) < _FEW else np.median(table, axis=0) / 0.6745
-    return np.maximum(found, floor)
+    return np.asarray(np.maximum(found, floor))
 
 
 def _elasticity(

@@ -1,4 +1,4 @@
-"""Which number of a scenario matters: elasticities, both ends, and what it is worth to know each."""
+"""Which number of a scenario matters: elasticities, both ends, what it is worth to know each."""
 
 from __future__ import annotations
 

@@ -69,16 +69,15 @@ def optima(
         work = partial(_side_by_side, point=point)
         results = done_by(work, stacks, len(blocks), workers, hint=_HINT)
     else:
-        blocks = [(index,) for index, one in enumerate(scenarios) if one is not None]
-        alone = (scenarios[index] for (index,) in blocks)
+        able = {index: one for index, one in enumerate(scenarios) if one is not None}
+        blocks = [(index,) for index in able]
+        alone = iter(able.values())
         results = done_by(_alone, alone, len(blocks), workers, hint=_HINT)
-    done = 0
-    for place, solutions in results:
-        done += 1
+    for done, (place, solutions) in enumerate(results):
         for index, solution in zip(blocks[place], solutions, strict=True):
             found[index] = solution
         if progress is not None:
-            progress(stage, done / len(blocks))
+            progress(stage, (done + 1) / len(blocks))
     return found
 
 
