@@ -20,6 +20,7 @@ from ds3opt.cli.schema import scenario_schema
 from ds3opt.schema import Scenario
 from ds3opt.schema.descriptions import describe
 from ds3opt.schema.reasoning import PolicyChoice
+from ds3opt.schema.uncertain import Uncertain
 
 describe()
 
@@ -82,7 +83,9 @@ HEAD = """# Scenario reference
 
 Every key that a scenario may have. Keys in **bold** are required. A quantity is a number in the
 unit stated, or text with a unit: `5.5e21`, `15 T tokens`, `7 B`, `365 days`. An unknown key is an
-error. [scenario.schema.json](scenario.schema.json) says the same to editors:
+error. A number that is not known exactly is written as [a mapping](#an-uncertain-number): any
+number but settings of the solver and the frontier, choices on offer, and what describes data.
+[scenario.schema.json](scenario.schema.json) says the same to editors:
 
 ```yaml
 # yaml-language-server: $schema=docs/scenario.schema.json
@@ -90,11 +93,15 @@ error. [scenario.schema.json](scenario.schema.json) says the same to editors:
 """
 
 
+UNCERTAIN_TITLE = ("## `an uncertain number`", "## An uncertain number")
+
+
 def reference() -> str:
     """The text of docs/scenario.md."""
     parts = [HEAD]
     for model, places in _sections().items():
         parts.append(_section(model, places))
+    parts.append(_section(Uncertain, ["an uncertain number"]).replace(*UNCERTAIN_TITLE))
     return "\n".join(parts)
 
 
@@ -178,7 +185,13 @@ def _type(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
         return f"{of}, or a list" if inner[0] is int or "whole" in of else f"list, each {of}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _mapping(annotation)
-    word = {float: "number", int: "whole number", str: "text", bool: "`true`, `false`"}
+    word: dict[Any, str] = {
+        Any: "number",
+        float: "number",
+        int: "whole number",
+        str: "text",
+        bool: "`true`, `false`",
+    }
     return word[annotation] + _bounds(annotation, metadata)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ds3opt.cli.arguments import HardwarePath, hardware_folders
+from ds3opt.cli.draws import MOST_DRAWS, Seed, needs_draws
 from ds3opt.cli.view import View, with_view
 from ds3opt.errors import ExitCode, Location, Problem, UsageError
 
@@ -46,17 +47,36 @@ def check(
     update: Annotated[
         bool, typer.Option("--update", help="Keep the present results as expected.")
     ] = False,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            "--draws",
+            metavar="N",
+            min=2,
+            max=MOST_DRAWS,
+            help="With --update: keep the spread over N draws, too.",
+        ),
+    ] = None,
+    seed: Seed = 0,
     hardware_path: HardwarePath = None,
 ) -> int:
-    """Solve scenarios and compare with the results kept beside them; exit 1 on any drift."""
+    """Solve scenarios and compare with the results kept beside them; exit 1 on any drift.
+
+    Where results for draws are kept, the spread of the answer is compared as well as the answer.
+    """
     from ds3opt.cli.progress import progress_bar
 
+    needs_draws(draws, seed=seed != 0)
+    if draws is not None and not update:
+        hint = "without it, the draws are those of the results that are kept"
+        raise UsageError(Problem("--draws needs --update", hint=hint))
     paths, folders = _paths(scenarios), hardware_folders(hardware_path)
+    asked = None if draws is None else (draws, seed, 1.0)
     if not update:
         _refuse_without_results(paths)
     with progress_bar(view.quiet) as progress:
         checked = [
-            _checked(name, path, folders, update, _part(progress, index, len(paths)))
+            _checked(name, path, folders, update, asked, _part(progress, index, len(paths)))
             for index, (name, path) in enumerate(paths.items())
         ]
     if view.format == "github":
@@ -111,28 +131,57 @@ def _part(progress: Callback | None, index: int, count: int) -> Callback | None:
 
 
 def _checked(
-    name: str, path: Path, folders: list[Path], update: bool, progress: Callback | None
+    name: str,
+    path: Path,
+    folders: list[Path],
+    update: bool,
+    draws: tuple[int, int, float | None] | None,
+    progress: Callback | None,
 ) -> Checked:
-    from ds3opt.cli.outcome import version
     from ds3opt.io.files import write_atomic
-    from ds3opt.io.loader import load_scenario
-    from ds3opt.regression import compare, stable
-    from ds3opt.report.document import Document, plain
+    from ds3opt.regression import compare, draws_of
+    from ds3opt.report.document import Document
     from ds3opt.report.json_format import render_json
-    from ds3opt.report.solution_data import solution_data
 
-    loaded = load_scenario(str(path), folders=folders)
-    from ds3opt.optimise.solve import solve
-
-    solution = solve(loaded.scenario, progress=progress)
-    actual = stable(plain(solution_data(solution, version=version(), sha256=loaded.sha256)))
     kept = expected_file(path)
-    drifts = compare(read_result(kept), actual) if kept.exists() else []
+    expected = read_result(kept) if kept.exists() else None
+    if draws is None and expected is not None:
+        draws = draws_of(expected)
+    actual = _result(path, folders, draws, progress)
+    drifts = compare(expected, actual) if expected is not None else []
     state = "drifted" if drifts else "as expected"
     if update:
-        state = "rewritten" if kept.exists() else "written"
+        state = "written" if expected is None else "rewritten"
         write_atomic(kept, render_json(Document("", (), actual)), force=True)
     return Checked(name, path, tuple(drifts), state)
+
+
+def _result(
+    path: Path,
+    folders: list[Path],
+    draws: tuple[int, int, float | None] | None,
+    progress: Callback | None,
+) -> dict[str, Any]:
+    """What `solve --format json` says of a scenario, without what changes between releases."""
+    from ds3opt.cli.outcome import version
+    from ds3opt.io.loader import load_scenario
+    from ds3opt.regression import stable
+    from ds3opt.report.document import plain
+
+    loaded = load_scenario(str(path), folders=folders)
+    about = {"version": version(), "sha256": loaded.sha256}
+    if draws is None:
+        from ds3opt.optimise.solve import solve
+        from ds3opt.report.solution_data import solution_data
+
+        solution = solve(loaded.scenario, progress=progress)
+        return stable(plain(solution_data(solution, **about)))
+    from ds3opt.report.uncertainty_data import uncertainty_data
+    from ds3opt.uncertainty.study import study
+
+    count, seed, tail = draws
+    found = study(loaded.scenario, count, seed, tail=tail, progress=progress)
+    return stable(plain(uncertainty_data(found, **about)))
 
 
 def read_result(path: Path | str, text: str | None = None) -> dict[str, Any]:

@@ -10,19 +10,21 @@ from ds3opt.errors import ExitCode
 
 _NUMBER: dict[str, Any] = {"type": ["number", "string"]}
 _TEXT: dict[str, Any] = {"type": "string"}
-_ENDS = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_UNCERTAIN: dict[str, Any] = {"$ref": "#/$defs/Uncertain"}
+_EITHER_NUMBER: dict[str, Any] = {"anyOf": [_NUMBER, _UNCERTAIN]}
+_ENDS = {"type": "array", "items": _EITHER_NUMBER, "minItems": 2, "maxItems": 2}
 _SHORT: dict[str, list[dict[str, Any]]] = {
-    "ParameterRange": [_NUMBER, _ENDS],
-    "TokenRange": [_NUMBER, _ENDS],
-    "RatioRange": [_NUMBER, _ENDS],
-    "TokenBudgetRange": [_NUMBER, _ENDS],
-    "Spread": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 1}],
+    "ParameterRange": [_NUMBER, _UNCERTAIN, _ENDS],
+    "TokenRange": [_NUMBER, _UNCERTAIN, _ENDS],
+    "RatioRange": [_NUMBER, _UNCERTAIN, _ENDS],
+    "TokenBudgetRange": [_NUMBER, _UNCERTAIN, _ENDS],
+    "Spread": [_NUMBER, _UNCERTAIN, {"type": "array", "items": _EITHER_NUMBER, "minItems": 1}],
     "PolicyChoice": [{"const": "chain_of_thought"}],
     "Accelerator": [_TEXT],
     "Calibration": [_TEXT],
     "ModelShapeSpec": [_TEXT],
     "TrainableShape": [_TEXT],
-    "PriceRange": [_NUMBER],
+    "PriceRange": [_NUMBER, _UNCERTAIN],
 }
 """Short ways to write a part of a scenario, which its validators turn into the long one."""
 _TEXT_TOO = {
@@ -49,6 +51,7 @@ def scenario_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12, that accepts the short forms too."""
     from ds3opt.schema import Scenario
     from ds3opt.schema.descriptions import describe
+    from ds3opt.schema.uncertain import SPREADING, Uncertain
 
     describe()
     found = Scenario.model_json_schema(by_alias=True)
@@ -66,7 +69,9 @@ def scenario_schema() -> dict[str, Any]:
         part["properties"]["config"] = config
         ways = [["config"], ["name"], part.pop("required")]
         part["anyOf"] = [{"required": way} for way in ways]
-    found = _with_short_forms(found)
+    found = _with_short_forms(_with_uncertain_numbers(found))
+    ways = [{"required": [key]} for key in SPREADING]
+    found["$defs"]["Uncertain"] = {**Uncertain.model_json_schema(by_alias=True), "anyOf": ways}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **found,
@@ -80,6 +85,44 @@ def _or_text(part: dict[str, Any]) -> dict[str, Any]:
     about: dict[str, Any] = {key: part[key] for key in said if key in part}
     forms = {key: value for key, value in part.items() if key not in about}
     return {"anyOf": [*forms.get("anyOf", [forms]), _TEXT], **about}
+
+
+def _with_uncertain_numbers(found: dict[str, Any]) -> dict[str, Any]:
+    """A schema in which every number but those that are fixed may be an uncertain one."""
+    from ds3opt.schema.number_keys import is_fixed
+
+    for name, part in found["$defs"].items():
+        for key, value in part.get("properties", {}).items():
+            if not is_fixed(name, key):
+                part["properties"][key] = _or_uncertain(value)
+    return found
+
+
+def _or_uncertain(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") in ("number", "integer"):
+        said = ("title", "description", "default", "examples")
+        about = {key: part[key] for key in said if key in part}
+        plain = {key: value for key, value in part.items() if key not in about}
+        return {"anyOf": [plain, _UNCERTAIN], **about}
+    if "anyOf" in part:
+        forms: list[Any] = []
+        for form in part["anyOf"]:
+            changed = _or_uncertain(form)
+            bare = isinstance(changed, dict) and set(changed) == {"anyOf"}
+            forms += changed["anyOf"] if bare else [changed]
+        return {**part, "anyOf": [f for f in forms if f != _UNCERTAIN] + _marked(forms)}
+    for key in ("items", "additionalProperties"):
+        if key in part:
+            part = {**part, key: _or_uncertain(part[key])}
+    if "prefixItems" in part:
+        part = {**part, "prefixItems": [_or_uncertain(item) for item in part["prefixItems"]]}
+    return part
+
+
+def _marked(forms: list[Any]) -> list[Any]:
+    return [_UNCERTAIN] if _UNCERTAIN in forms else []
 
 
 def _with_short_forms(part: Any) -> Any:

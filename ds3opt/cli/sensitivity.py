@@ -35,7 +35,7 @@ def sensitivity(
             metavar="N",
             min=2,
             max=MOST_DRAWS,
-            help="Draws for what to measure next; left out: 500, with a fleet 100.",
+            help="Draws for what to measure next; left out: 500, or 100 with a fleet.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -52,8 +52,9 @@ def sensitivity(
 ) -> int:
     """Which number matters: elasticities, both ends of what is uncertain, what to measure next.
 
-    Elasticities are of every number, uncertain or not; with a fleet of limits, prices and what is
-    uncertain, -v of all. Exit codes as of solve.
+    Elasticities are of every number, uncertain or not; with a fleet or a least resource only of
+    demand, limits, target, prices and what is uncertain, and of all with -v. Exit codes as of
+    solve.
     """
     from ds3opt.cli.outcome import exit_code, version
     from ds3opt.cli.progress import progress_bar

@@ -85,18 +85,6 @@ def resolve_capability(value: object, folders: Folders) -> object:
     return {**one.sigmoid(), "name": f"{found.name}: {task}"}
 
 
-def resolve_difficulty(value: object, folders: Folders) -> object:
-    """What a class writes for its difficulty, a file replaced by that of its task.
-
-    Raises
-    ------
-    UsageError, ScenarioError : as `resolve_capability`.
-    """
-    if not isinstance(value, str) or not names_file(value):
-        return value
-    return _sigmoid(value, folders)[2].values["difficulty"]
-
-
 def difficulty_draws(value: object, folders: Folders) -> tuple[float, str]:
     """A difficulty that names a file's task, and the table of its joint draws, empty if none.
 
@@ -108,6 +96,18 @@ def difficulty_draws(value: object, folders: Folders) -> tuple[float, str]:
         return 0.0, ""
     one = _sigmoid(value, folders)[2]
     return one.values["difficulty"], one.draws
+
+
+def resolve_difficulty(value: object, folders: Folders) -> object:
+    """What a class writes for its difficulty, a file replaced by that of its task.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_capability`.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return value
+    return _sigmoid(value, folders)[2].values["difficulty"]
 
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:

@@ -105,14 +105,11 @@ def _written(data: object, path: KeyPath) -> Iterator[tuple[KeyPath, dict[str, A
 def _is_meant(keys: set[str], kind: KeyType) -> bool:
     if not kind.known:
         return False
-    if kind.mapping is not None:
-        # a mapping may stand here that is no number: only what cannot be one of its keys tells
-        meant = kind.number is not None and keys & set(SPREADING) and not keys & kind.mapping
-        return bool(meant)
     if kind.number is None:
-        return bool(keys & set(SPREADING)) and keys <= _KEYS
-    near = (difflib.get_close_matches(key, SPREADING, n=1, cutoff=0.75) for key in keys)
-    return bool(keys & set(SPREADING)) or any(near)
+        return kind.mapping is None and bool(keys & set(SPREADING)) and keys <= _KEYS
+    if kind.mapping is not None and keys & kind.mapping:
+        return False  # a spread or a range, say, that is written as such
+    return any(difflib.get_close_matches(key, SPREADING, n=1, cutoff=0.75) for key in keys)
 
 
 def _understood(
@@ -127,7 +124,11 @@ def _understood(
     if kind.number is None or kind.fixed:
         what = "is no number, so it cannot be uncertain"
         message = f"{path[-1]} {what}" if kind.number is None else "this number cannot be uncertain"
-        hint = "" if kind.number is None else "it is a choice, not a fact: write one number"
+        hint = (
+            "" if kind.number is None else "it is a setting, a choice or a count: write one number"
+        )
+        if "uniform" in path:
+            hint = "it says how many tasks there are: list them as values, which may be uncertain"
         place = source.location(path, key=True)
         raise ScenarioError(Problem(message, format_path(path), hint, place))
     try:
@@ -182,7 +183,7 @@ def _of_file(draws: object, key: NumberKey, folders: Folders) -> tuple[tuple[flo
     if not isinstance(draws, str):
         return (), ""
     name, _, column = draws.partition("#")
-    places = [Path(folder) / name for folder in folders] or [Path(name)]
+    places = [*(Path(folder) / name for folder in folders), Path(name)]
     text, shown = read_text(next((place for place in places if _is_file(place)), places[0]))
     header, records = read_records(text, shown)
     if not column and len(header.columns) == 1:

@@ -41,15 +41,12 @@ def alike(problems: Sequence[Problem]) -> bool:
         return False
     if first.shared_budget or first.levels is not None:
         return False
-    laws, spaces_alike = (
-        [one.space.law for one in problems],
-        [_same(one.space, first.space, spaces) for one in problems],
-    )
+    laws = [one.space.law for one in problems]
     known = [isinstance(law, LossLaw) and law.repetition is not None for law in laws]
     return (
         all(isinstance(law, LossLaw) for law in laws)
         and (all(known) or not any(known))
-        and all(spaces_alike)
+        and all(_same(one.space, first.space, spaces) for one in problems)
         and all(_same(one, first, rest) for one in problems)
         and all(one.tasks is not None and len(one.tasks) == len(first.tasks) for one in problems)
         and all(requirement(one) is None for one in problems)

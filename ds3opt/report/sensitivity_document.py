@@ -1,4 +1,4 @@
-"""The document of a sensitivity study: which number matters, in the order of a planner's questions."""
+"""The document of a sensitivity study: which number matters, and which to measure next."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _robust(robust: Robust | None) -> Data | None:
         "requested_gap": plan.requested_gap,
         "converged": plan.converged,
         "point_plan": robust.point_value,
-        "limits_kept_on_average": {name: limit for name, limit in plan.limits.items()},
+        "limits_kept_on_average": dict(plan.limits.items()),
         "parameters": plan.plan.parameters,
         "training_tokens": plan.plan.training_tokens,
         "tasks": [

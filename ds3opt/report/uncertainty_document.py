@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ds3opt.optimise.solution import BASELINES
 from ds3opt.report import rows
 from ds3opt.report.document import Column, Document, Table, table_of
 from ds3opt.report.uncertainty_data import uncertainty_data
 from ds3opt.report.values import Certified, Interval, Measure, Phrase, Value
 from ds3opt.report.words import dimension_of, dimension_shown, objective_words, words_of
+from ds3opt.uncertainty.outcome import BEYOND
 from ds3opt.uncertainty.plan_risk import LimitRisk, PlanRisk
 from ds3opt.uncertainty.study import Study
 from ds3opt.uncertainty.summary import ClassOdds, PolicyOdds, Regret, Spread
@@ -27,7 +29,9 @@ def uncertainty_document(
     count = len(study.constants)
     constants = f"{count} uncertain constant{'' if count == 1 else 's'}"
     tables = (
-        rows.infeasibility(point) if rows.is_infeasible(point) else _answer(study),
+        rows.infeasibility(point),
+        _answer(study),
+        _rules(study),
         _policies(study, every_row),
         _classes(spreads.classes),
         _acting(study),
@@ -55,7 +59,11 @@ def _answer(study: Study) -> Table:
     skipped = {"objective"} if objective in {one.name for one in spreads.amounts} else set()
     table = table_of(
         "Answer",
-        [one for one in spreads.amounts if one.name not in skipped],
+        [
+            one
+            for one in spreads.amounts
+            if one.name not in skipped and not one.name.startswith(BEYOND)
+        ],
         (Column("quantity", ""), lambda one: _name(study, one)),
         (Column("point", "point estimate", "number"), lambda one: _amount(study, one, one.point)),
         (Column("median", "median", "number"), lambda one: _amount(study, one, one.median)),
@@ -69,6 +77,27 @@ def _answer(study: Study) -> Table:
     if spreads.not_converged:
         told.append(f"{_percent(spreads.not_converged)} of the draws stopped before that")
     return replace(table, footer="; ".join(told))
+
+
+def _rules(study: Study) -> Table:
+    """Fixed rules for training beside the optimum."""
+    words = {f"{BEYOND}{name}": words for name, words in BASELINES}
+    found = [one for one in study.spreads.amounts if one.name in words]
+    unit = "signed loss" if study.point.objective == "loss" else "change"
+    return table_of(
+        "Rules for training, against the optimum",
+        found,
+        (Column("rule", "rule"), lambda one: words[one.name]),
+        (
+            Column("point", "point estimate", "number"),
+            lambda one: Measure(one.point, unit),
+        ),
+        (Column("median", "median", "number"), lambda one: Measure(one.median, unit)),
+        (
+            Column("interval", "95 % interval", "number"),
+            lambda one: Interval(*one.interval, unit),
+        ),
+    )
 
 
 def _gap(study: Study) -> str:
@@ -210,8 +239,10 @@ def _acting(study: Study) -> Table:
             lambda row: row[1].impossible or None,
         ),
     ).without_empty()
-    footer = "worst draws: exceeded in 2.5 % of them; impossible: no serving of the model keeps "
-    return replace(table, footer=footer + "the limits")
+    footer = "worst draws: exceeded in 2.5 % of them"
+    if any(regret.impossible for _, regret in found):
+        footer += "; impossible: the limits, or what is asked for, are out of reach"
+    return replace(table, footer=footer)
 
 
 def _lost(study: Study, regret: Regret, value: float) -> Measure:
@@ -326,7 +357,8 @@ def _constants(study: Study) -> Table:
 
 
 def _left_out(study: Study) -> Table:
-    return table_of("Left out", study.left_out, (Column("what", ""), lambda row: row))
+    table = table_of("Left out", study.left_out, (Column("what", ""), lambda row: row))
+    return replace(table, header=False)
 
 
 def _records(study: Study) -> Table:

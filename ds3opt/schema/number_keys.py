@@ -26,8 +26,12 @@ FIXED: Mapping[str, frozenset[str] | None] = {
     "Frontier": None,
     "FittedSpan": None,
     "SolvedCount": None,
+    "ObservedAccuracy": None,
+    "FittedClass": None,
+    "Band": None,
+    "ServingConstants": frozenset({"rows", "left_out"}),
+    "Utilisation": frozenset({"rows"}),
     "Spread": frozenset({"points"}),
-    "Capability": frozenset({"fitted_loss"}),
     "SkillGraphSpec": frozenset({"levels"}),
     "InferenceHardware": frozenset({"accelerators_per_replica", "max_sequences"}),
     "Period": frozenset({"duration"}),
@@ -50,6 +54,16 @@ ALONE: Mapping[str, tuple[KeyPath, ...]] = {
 }
 """Parts that may be written as one number, and which of their keys it stands for."""
 _RANGES = ("ParameterRange", "TokenRange", "RatioRange", "TokenBudgetRange")
+
+
+def is_fixed(part: str, key: str) -> bool:
+    """Whether the numbers of a key are never uncertain; ranges that were fitted on never are.
+
+    >>> is_fixed("Solver", "gap"), is_fixed("Capability", "fitted_loss"), is_fixed("Limits", "cost")
+    (True, True, False)
+    """
+    held = FIXED.get(part, frozenset())
+    return held is None or key in held or key.startswith("fitted")
 
 
 @dataclass(frozen=True)
@@ -166,8 +180,7 @@ def _step(way: _Way, step: str | int) -> Iterator[_Way]:
             return
         if name in fields:
             field = fields[name]
-            held = FIXED.get(listed, frozenset())
-            fixed = way.fixed or held is None or name in held
+            fixed = way.fixed or is_fixed(listed, name)
             marks = (*_inherited(way.marks), *field.metadata)
             if listed == "Spread" and name == "uniform" and _inherited(way.marks):
                 fixed = True  # the whole numbers in between are tasks: as many in every draw

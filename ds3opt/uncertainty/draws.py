@@ -15,16 +15,10 @@ from ds3opt.schema.number_keys import KeyPath, key_type
 from ds3opt.schema.quantities import Section
 from ds3opt.schema.scenario import Scenario
 from ds3opt.schema.uncertain import UncertainNumber, of_table
-from ds3opt.uncertainty.keys import (
-    Constant,
-    dotted,
-    label,
-    placed,
-    tables,
-    value_at,
-)
+from ds3opt.uncertainty.keys import Constant, dotted, label, value_at
 from ds3opt.uncertainty.keys import numeric_keys as numeric_keys
-from ds3opt.uncertainty.keys import replaced as replaced
+from ds3opt.uncertainty.placing import placed, tables
+from ds3opt.uncertainty.placing import replaced as replaced
 
 
 @dataclass(frozen=True)
@@ -136,8 +130,9 @@ def _key_of(scenario: Scenario, part: KeyPath, name: str) -> KeyPath | None:
     fields = type(section).model_fields
     holders += [((*part, inner), getattr(section, inner)) for inner in fields]
     for path, holder in holders:
-        if isinstance(holder, Section) and getattr(holder, name, None) is not None:
-            return (*path, name)
+        # a table may hold constants beside those that the part goes by
+        if isinstance(holder, Section) and name in holder.model_fields_set:
+            return None if getattr(holder, name) is None else (*path, name)
     return None
 
 

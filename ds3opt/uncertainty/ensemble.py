@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +56,9 @@ class Ensemble:
 
         Raises
         ------
-        UsageError : where they differ in more than numbers, or ask for what has no robust plan.
+        UsageError : where they differ in more than numbers, or have no classes or a skill graph.
         """
-        refuse_unsupported(problems)
+        _refuse_unlike(problems)
         tasks = [_tasks(problem) for problem in problems]
         first = problems[0]
         weight = np.array([t.weight for t in tasks])
@@ -159,27 +160,36 @@ def mean_limits(problems: Sequence[Problem]) -> Budgets:
     )
 
 
-def refuse_unsupported(problems: Sequence[Problem]) -> None:
-    """Raise a UsageError unless the problems are draws of one scenario that can be served."""
-    if not problems:
-        raise UsageError("a robust plan needs at least one draw")
-    first = problems[0]
-    if first.tasks is None or first.objective not in ("accuracy", "value"):
+def refuse_unplanned(problem: Problem) -> None:
+    """Raise a UsageError where a scenario asks for what has no robust plan."""
+    if problem.objective not in ("accuracy", "value"):
         raise _refusal(
-            f"an objective of {first.objective} has no robust plan yet",
+            f"an objective of {problem.objective} has no robust plan yet",
             "ask for accuracy or value under limits in FLOP",
         )
-    if first.shared_budget:
+    if problem.shared_budget:
         raise _refusal(
             "one token budget for all classes has no robust plan yet",
             "set reasoning.budgets: per_class",
         )
+    if problem.space.on_ray:
+        raise _refusal("training on a law's own ratio has no robust plan", "leave the ratio free")
+
+
+def _refuse_unlike(problems: Sequence[Problem]) -> None:
+    """Raise a UsageError unless the problems are draws of one scenario with classes."""
+    if not problems:
+        raise UsageError("an ensemble needs at least one draw")
+    first = problems[0]
+    if first.tasks is None:
+        raise _refusal(
+            "a scenario without classes has no plan to score", "list classes under workload.mix"
+        )
     if first.levels is not None:
         raise _refusal(
-            "a skill graph has no robust plan yet", "replace model.skill_graph by model.loss_law"
+            "plans on a skill graph cannot be scored over draws yet",
+            "replace model.skill_graph by model.loss_law",
         )
-    if first.space.on_ray:
-        raise _refusal("training on a law's own ratio has no robust plan", "leave the ratio free")
     if any(_form(problem) != _form(first) for problem in problems[1:]):
         raise _refusal(
             "the draws differ in more than numbers",
@@ -221,7 +231,7 @@ def _tasks(problem: Problem) -> Tasks:
 def _mean_worth(weight: FloatArray, worth: FloatArray) -> FloatArray:
     total = weight.sum(axis=0)
     if np.all(worth == worth[0]):
-        return worth[0]
+        return np.asarray(worth[0])
     return np.asarray(np.sum(weight * worth, axis=0) / np.where(total > 0.0, total, 1.0))
 
 
@@ -288,7 +298,7 @@ def _law_of_all(laws: Sequence[object]) -> LossLaw:
 def _stacked(tasks: Sequence[Tasks]) -> Tasks:
     """The tasks of all draws one after the other."""
     per_task = [f.name for f in fields(Tasks) if not f.name.startswith("group_")]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(t, name) for t in tasks])
         for name in per_task
         if name != "traits"

@@ -1,20 +1,20 @@
-"""The numbers of a scenario by path: which there are, what they are called, and other values."""
+"""The numbers of a scenario: which there are, where they stand and what they are called."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from ds3opt.errors import Problem, ScenarioError, UsageError
 from ds3opt.laws.loss import LOSS_LAWS
 from ds3opt.schema.model import LossCoefficients
-from ds3opt.schema.number_keys import ALONE, Domain, KeyPath, key_type
+from ds3opt.schema.number_keys import ALONE, Domain, KeyPath, is_fixed, key_type
 from ds3opt.schema.quantities import Section
 from ds3opt.schema.scenario import Scenario
+
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Constant:
 
 
 _PLAIN = re.compile(r'[^.\[\]="]+')
-_STRUCTURE = ("calibration", "shape", "fitted_range", "fitted_loss", "success_counts", "config")
+_STRUCTURE = ("calibration", "shape", "success_counts", "observed")
 """Parts whose numbers are what they are: descriptions of devices, shapes and data."""
 _OF_RANGES = ("ParameterRange", "TokenRange", "RatioRange", "TokenBudgetRange")
 
@@ -73,7 +73,7 @@ def label(scenario: Scenario, path: KeyPath) -> str:
             name = getattr(node, "name", None)
             if isinstance(name, str):
                 owner, words = f"{owner} {name}".strip(), []
-            elif path[-1] == step:
+            else:
                 words.append(str(step + 1))
             continue
         inside = isinstance(node, dict)
@@ -83,14 +83,19 @@ def label(scenario: Scenario, path: KeyPath) -> str:
         else:
             words.append(step.rstrip("_").replace("_", " "))
     if owner:
-        return f"{owner}: {' '.join(words)}".replace(" flop", " FLOP")
+        return f"{owner}: {_spelt(words)}"
     if words[0] == "limits":
-        return f"limit on {' '.join(words[1:])}".replace("flop", "FLOP")
+        return f"limit on {_spelt(words[1:])}"
     if words[:2] == ["reasoning", "policies"]:
-        words = words[2:]
+        words = ["policy", *words[2:]]
     if len(words) > 1 and words[0] in ("workload", "model", "reasoning", "hardware"):
         words = words[1:]
-    return " ".join(words).replace("flop", "FLOP")
+    return _spelt(words)
+
+
+def _spelt(words: list[str]) -> str:
+    text = " ".join(words)
+    return re.sub(r"\bflop\b", "FLOP", text)
 
 
 def numeric_keys(scenario: Scenario) -> tuple[Constant, ...]:
@@ -106,7 +111,7 @@ def numeric_keys(scenario: Scenario) -> tuple[Constant, ...]:
 
 
 def _numbers(whole: Scenario, scenario: Scenario) -> Iterator[Constant]:
-    for path, places in _leaves(whole, ()):
+    for path, places in leaves(whole, ()):
         if _without_effect(whole, path):
             continue
         key = key_type(Scenario, path)
@@ -122,7 +127,7 @@ def _numbers(whole: Scenario, scenario: Scenario) -> Iterator[Constant]:
         yield Constant(name, called, key.number.dimension, value, source, name, places, domain)
 
 
-def _leaves(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[KeyPath, ...]]]:
+def leaves(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[KeyPath, ...]]]:
     """Every number, where one number stands for several keys once, by the short path."""
     if isinstance(node, Section):
         kind = type(node).__name__
@@ -135,21 +140,22 @@ def _leaves(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[KeyPath, 
                 rest = {str(steps[0]) for steps in alone}
                 for name in type(node).model_fields:
                     if name not in rest and kind != "Spread":
-                        yield from _leaves(getattr(node, name), (*path, name))
+                        yield from leaves(getattr(node, name), (*path, name))
                 return
         for name in type(node).model_fields:
-            if name in _STRUCTURE and not (name == "shape" and path == ("model",)):
+            described = name in _STRUCTURE or is_fixed(kind, name)
+            if described and not (name == "shape" and path == ("model",)):
                 continue
             if kind in _OF_RANGES and name not in node.model_fields_set:
                 continue
-            yield from _leaves(getattr(node, name), (*path, name))
+            yield from leaves(getattr(node, name), (*path, name))
     elif isinstance(node, (tuple, list)):
         for index, item in enumerate(node):
             if path != ("model", "shape", "list"):
-                yield from _leaves(item, (*path, index))
+                yield from leaves(item, (*path, index))
     elif isinstance(node, dict):
         for name, item in node.items():
-            yield from _leaves(item, (*path, name))
+            yield from leaves(item, (*path, name))
     elif isinstance(node, (int, float)) and not isinstance(node, bool):
         yield path, (path,)
 
@@ -157,6 +163,18 @@ def _leaves(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, tuple[KeyPath, 
 def _inner(node: Any, steps: KeyPath) -> Any:
     for step in steps:
         node = getattr(node, step) if isinstance(step, str) else (node or (None,))[step]
+    return node
+
+
+def value_at(node: Any, path: KeyPath) -> Any:
+    """What stands at a place; None where nothing does."""
+    for step in path:
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, tuple) and isinstance(step, int):
+            node = node[step] if step < len(node) else None
+        else:
+            node = None if node is None else getattr(node, str(step), None)
     return node
 
 
@@ -211,166 +229,12 @@ def with_law_in_place(scenario: Scenario) -> Scenario:
         data["fitted_range"] = asdict(span)
     if repeats is not None:
         data["repetition"] = asdict(repeats)
-    model = _changed(scenario.model, {"loss_law": LossCoefficients.model_validate(data)})
-    return cast(Scenario, _changed(scenario, {"model": model}))
+    model = changed(scenario.model, {"loss_law": LossCoefficients.model_validate(data)})
+    return changed(scenario, {"model": model})
 
 
-def replaced(scenario: Scenario, values: Mapping[str, float]) -> Scenario:
-    """The scenario with other values at some paths, as a point: nothing in it is uncertain.
-
-    Parameters
-    ----------
-    values : in base units by path, those of `numeric_keys` and `constants` among them; shares that
-        are given are taken with the others over their sum.
-
-    Raises
-    ------
-    UsageError : a path that holds no number.
-    ScenarioError : a value that the key refuses, or values that contradict each other.
-    """
-    found: dict[KeyPath, float] = {}
-    if any(path.startswith("model.loss_law.") for path in values):
-        scenario = with_law_in_place(scenario)
-    known = {dotted(path): places for path, places in _leaves(scenario, ())}
-    known |= {dotted(one.path): one.places for one in scenario.uncertain}
-    for path, value in values.items():
-        places = known.get(path)
-        key = None if places is None else key_type(Scenario, places[0])
-        if places is None or key is None or key.number is None:
-            near = difflib.get_close_matches(path, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else ""
-            raise UsageError(Problem("the scenario has no number there", path=path, hint=hint))
-        wrong = key.number.domain.misfit(value)
-        if wrong:
-            raise ScenarioError(Problem(wrong, path=path))
-        found |= dict.fromkeys(places, value)
-    return placed(scenario, found, "these values")
-
-
-def placed(scenario: Scenario, values: Mapping[KeyPath, float], what: str) -> Scenario:
-    """The scenario with numbers at places, and no uncertainty.
-
-    Parameters
-    ----------
-    values : in base units, each accepted by its own key.
-    what : the values in words, for messages.
-
-    Raises
-    ------
-    ScenarioError : values that contradict each other.
-
-    Notes
-    -----
-    Parts without a change are shared. Checks of the parts that hold one run again; those of single
-    keys do not.
-    """
-    tree: dict[str | int, Any] = {}
-    for path, value in {**values, **_shares(scenario, values)}.items():
-        _plant(tree, path, value)
-    for path in tables(scenario):
-        _plant(tree, (*path, "draws"), "")
-    try:
-        found = cast(Scenario, _rebuilt(scenario, tree))
-    except _MisfitError as error:
-        culprits = [path for path in values if path[: len(error.path)] == error.path]
-        named = ", ".join(f"{dotted(p)} = {values[p]:g}" for p in culprits[:4])
-        raise ScenarioError(
-            Problem(f"{what} contradict each other: {error}", dotted(error.path), named)
-        ) from None
-    return found.with_uncertain(())
-
-
-def tables(node: Any, path: KeyPath = ()) -> dict[KeyPath, str]:
-    """Tables of joint draws by the part of a scenario that has them."""
-    found: dict[KeyPath, str] = {}
-    if isinstance(node, Section):
-        text = getattr(node, "draws", "")
-        if isinstance(text, str) and text:
-            found[path] = text
-        for name in type(node).model_fields:
-            inner = getattr(node, name)
-            if isinstance(inner, (Section, tuple, dict)):
-                found |= tables(inner, (*path, name))
-    elif isinstance(node, tuple):
-        for index, item in enumerate(node):
-            if isinstance(item, Section):
-                found |= tables(item, (*path, index))
-    elif isinstance(node, dict):
-        for name, item in node.items():
-            found |= tables(item, (*path, name))
-    return found
-
-
-def value_at(node: Any, path: KeyPath) -> Any:
-    """What stands at a place; None where nothing does."""
-    for step in path:
-        if isinstance(node, dict):
-            node = node.get(step)
-        elif isinstance(node, tuple) and isinstance(step, int):
-            node = node[step] if step < len(node) else None
-        else:
-            node = None if node is None else getattr(node, str(step), None)
-    return node
-
-
-_SUMMED = (("workload", "mix", "share"), ("hardware", "electricity", "periods", "load_share"))
-"""Lists of which one key sums to 1."""
-
-
-def _shares(scenario: Scenario, values: Mapping[KeyPath, float]) -> dict[KeyPath, float]:
-    """Shares over their sum, where one of them changes."""
-    found: dict[KeyPath, float] = {}
-    for *listed, key in _SUMMED:
-        items = value_at(scenario, tuple(listed)) or ()
-        places: list[KeyPath] = [(*listed, index, key) for index in range(len(items))]
-        if any(place in values for place in places):
-            shares = [values.get(place, value_at(scenario, place)) for place in places]
-            total = math.fsum(shares)
-            if total <= 0.0:
-                raise ScenarioError(Problem(f"no {key} is above 0", path=dotted(tuple(listed))))
-            found |= {place: s / total for place, s in zip(places, shares, strict=True)}
-    return found
-
-
-class _MisfitError(ValueError):
-    """Parts that do not fit together, and where."""
-
-    def __init__(self, message: str, path: KeyPath) -> None:
-        self.path = path
-        super().__init__(message)
-
-
-def _plant(tree: dict[str | int, Any], path: KeyPath, value: object) -> None:
-    for step in path[:-1]:
-        tree = tree.setdefault(step, {})
-    tree[path[-1]] = value
-
-
-def _rebuilt(node: Any, tree: Any, path: KeyPath = ()) -> Any:
-    if not isinstance(tree, dict):
-        return int(tree) if type(node) is int else tree
-    inner = {step: _rebuilt(value_at(node, (step,)), t, (*path, step)) for step, t in tree.items()}
-    if isinstance(node, tuple):
-        return tuple(inner.get(index, item) for index, item in enumerate(node))
-    if isinstance(node, dict):
-        return {**node, **inner}
-    found = _changed(node, inner)
-    for check in _checks(type(node)):
-        try:
-            getattr(found, check)()
-        except ValueError as error:
-            raise _MisfitError(str(error), path) from None
-    return found
-
-
-def _changed(node: Section, update: Mapping[Any, Any]) -> Section:
+def changed(node: S, update: Mapping[Any, Any]) -> S:
     """A copy with other values, which remembers as before what was written in the scenario."""
     copy = node.model_copy(update=dict(update))
     object.__setattr__(copy, "__pydantic_fields_set__", set(node.model_fields_set))
     return copy
-
-
-def _checks(kind: type[Section]) -> tuple[str, ...]:
-    """Names of the checks that run over a part once its keys are read."""
-    decorators = kind.__pydantic_decorators__.model_validators
-    return tuple(name for name, one in decorators.items() if one.info.mode == "after")

@@ -61,7 +61,7 @@ def best_at(
     size, at = np.array([parameters]), np.array([loss])
     room = room_for(ensemble.common, budgets, size, at)
     tokens = tokens_at(ensemble, size, at)
-    if room[0] < 0.0 or len(actions) == 0:
+    if room[0] < 0.0:
         return None
     values = averaged(ensemble, weights, actions, ensemble.losses(size, tokens))
     mix = mixed(ensemble.common, actions, loss, parameters, float(room[0]), values)

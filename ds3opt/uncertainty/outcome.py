@@ -27,6 +27,8 @@ GAP = 1e-3
 """Gap that a draw is solved to, unless the scenario asks for less: draws differ by more."""
 _REFINEMENTS = 4
 """Of token budgets, when policies are compared: they are then exact to a few percent."""
+BEYOND = "beyond_optimum_"
+"""Before the name of a rule for training: amounts that it takes above the optimum."""
 MAXIMISED = frozenset({"accuracy", "value", "net_value"})
 
 
@@ -127,7 +129,9 @@ def _kept_side_by_side(stack: Stack, point: Solution) -> list[float | None]:
 def _alone(index: int, scenario: Scenario, point: Solution) -> Outcome:
     found = None if scenario.workload.mix is None else settled(scenario)
     if found is None:
-        setting, solution = None, solve(scenario, frontier=False, details=False)
+        # without classes the rules for training beside the optimum cost next to nothing
+        rules = scenario.workload.mix is None
+        setting, solution = None, solve(scenario, frontier=False, details=rules)
     else:
         setting, solution = found
     if solution.status is Status.INFEASIBLE:
@@ -187,11 +191,28 @@ def amounts_of(solution: Solution) -> dict[str, float]:
         "inference_flop": solution.inference_flop,
         "total_flop": solution.total_flop,
         **{use.name: use.total for use in solution.resources},
+        **_beyond_optimum(solution),
     }
     return {
         name: float(amount)
         for name, amount in amounts.items()
         if amount is not None and math.isfinite(amount)
+    }
+
+
+def _beyond_optimum(solution: Solution) -> dict[str, float | None]:
+    """What fixed rules for training take above the optimum: relative, of a loss the difference."""
+    best = reached(solution)
+    if best is None or solution.objective in MAXIMISED:
+        return {}
+    relative = solution.objective != "loss"
+    return {
+        BEYOND + rule.name: None
+        if rule.value is None
+        else rule.value / best - 1.0
+        if relative
+        else rule.value - best
+        for rule in solution.baselines
     }
 
 

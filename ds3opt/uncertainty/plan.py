@@ -15,7 +15,7 @@ from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.training import Training
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
-from ds3opt.uncertainty.ensemble import Ensemble, refuse_unsupported
+from ds3opt.uncertainty.ensemble import Ensemble
 
 FloatArray = NDArray[np.float64]
 
@@ -109,11 +109,7 @@ def score_plan(problems: Sequence[Problem] | Ensemble, plan: Plan | Solution) ->
     A plan fixes the whole steps of a trace. Where a draw's context has room for fewer, it makes do
     with these.
     """
-    if isinstance(problems, Ensemble):
-        ensemble = problems
-    else:
-        refuse_unsupported(problems)
-        ensemble = Ensemble.of(problems)
+    ensemble = problems if isinstance(problems, Ensemble) else Ensemble.of(problems)
     fixed = Plan.of(plan) if isinstance(plan, Solution) else plan
     training = Training(ensemble.problems[0].space)
     size, tokens = np.array([fixed.parameters]), np.array([fixed.training_tokens])

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TypeVar
 
 from ds3opt.errors import Problem, UsageError
@@ -60,6 +60,11 @@ def done_by(
             yield from _finished(waiting)
     except BrokenProcessPool:
         raise UsageError(Problem("a process that solved draws was ended", hint=hint)) from None
+    except BaseException:
+        # nobody waits for jobs that are under way when the run is interrupted
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 from ds3opt.uncertainty.averages import Weights
-from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.ensemble import Ensemble, refuse_unplanned
 from ds3opt.uncertainty.nearby import Spot, best_at, climbed, near_actions
 from ds3opt.uncertainty.plan import Choice, Plan, Score, score_plan
-from ds3opt.uncertainty.saddle import Saddle
+from ds3opt.uncertainty.regions import for_worst_draws
 from ds3opt.uncertainty.search import RobustSearch
 from ds3opt.uncertainty.tail import tail_mean
 
@@ -87,19 +87,26 @@ def robust_plan(
     differ. Required accuracies hold for the class's mean accuracy, by its share. What can be
     trained, and how many steps the context has room for, must be allowed by every draw.
 
-    The bound for a tail is that of the best weights of the draws that were found (`tail`). It can
-    stay above the best plan where no single model is best for them; the gap then says so.
+    The bound for a tail is that of the best weights of the draws that were found (`tail`), for
+    several ranges of models where it takes that (`regions`). Where it stays above the best plan by
+    more than the gap asked for, the gap says so.
     """
     if not 0.0 < tail <= 1.0:
         raise UsageError(f"the tail must be in (0, 1], got {tail:g}")
     if not gap > 0.0:
         raise UsageError(f"the gap must be above 0, got {gap:g}")
     ensemble = Ensemble.of(problems).searched(gap, max_cells)
+    refuse_unplanned(problems[0])
     _refuse_required(ensemble, tail)
     even = np.full(len(ensemble), 1.0 / len(ensemble))
     known = _best_start(ensemble, even, [_as_plan(one) for one in start])
     if tail < 1.0 and len(ensemble) > 1:
-        return _for_tail(ensemble, tail, gap, known, progress)
+        worst = for_worst_draws(ensemble, tail, gap, known, progress)
+        if worst is None:
+            return None
+        best = worst.best
+        plan = _plan(ensemble, best.parameters, best.training_tokens, best.actions, worst.amount)
+        return _certified(ensemble, plan, tail, worst.upper, gap)
     budgets = ensemble.common.budgets
     search = RobustSearch(
         ensemble.common, [budgets], gap, ensemble=ensemble, draws=even, best=known
@@ -174,61 +181,3 @@ def _certified(ensemble: Ensemble, plan: Plan, tail: float, upper: float, gap: f
     value = tail_mean(score.value, tail)
     limits = ensemble.common.budgets
     return RobustPlan(plan, score, tail, value, max(upper, value), gap, limits)
-
-
-# -- the worst draws ------------------------------------------------------------------------
-
-_SEARCHES = 3
-"""That are run, at most, each with better weights."""
-_ENOUGH = 0.1
-"""Part of the gap that the weights may cost."""
-_ROUGH = 5e-3
-"""Gap of the first model."""
-_FEW = 24
-"""Draws with which a first model is found."""
-
-
-def _for_tail(
-    ensemble: Ensemble, tail: float, gap: float, known: Spot | None, progress: Progress | None
-) -> RobustPlan | None:
-    """Find weights of the draws and a plan for the tail in turns, then bound with the weights."""
-    start = known or _first_model(ensemble)
-    if start is None:
-        return None
-    saddle = Saddle.at(ensemble, tail, start)
-    if saddle is None:
-        return None
-    upper = np.inf
-    for _ in range(_SEARCHES):
-        saddle = saddle.settled(_ENOUGH * gap)
-        search = RobustSearch(
-            ensemble.common,
-            [ensemble.common.budgets],
-            gap,
-            ensemble=ensemble,
-            draws=saddle.draws,
-            floor=saddle.value,
-            ease=0.5,
-        )
-        search.progress = progress
-        upper = min(upper, search.run()[0].upper)
-        if upper - saddle.value <= gap or search.best is None:
-            break
-        saddle = saddle.with_model(search.best)
-    best = saddle.best
-    plan = _plan(ensemble, best.parameters, best.training_tokens, best.actions, saddle.amount)
-    return _certified(ensemble, plan, tail, upper, gap)
-
-
-def _first_model(ensemble: Ensemble) -> Spot | None:
-    """The best plan for a few draws."""
-    few = np.linspace(0, len(ensemble) - 1, min(_FEW, len(ensemble))).astype(np.intp)
-    part = Ensemble.of([ensemble.problems[i] for i in few])
-    # the limits of all draws, so that what is found keeps them
-    common = replace(part.common, space=ensemble.common.space, budgets=ensemble.common.budgets)
-    common = replace(common, gap=_ROUGH, max_cells=ensemble.common.max_cells)
-    part = replace(part, common=common)
-    even = np.full(len(part), 1.0 / len(part))
-    search = RobustSearch(common, [common.budgets], _ROUGH, ensemble=part, draws=even)
-    search.run()
-    return search.best

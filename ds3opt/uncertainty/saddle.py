@@ -7,12 +7,12 @@ rest, weights and plan bound each other as closely as one model allows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.menu import Actions
 from ds3opt.uncertainty.averages import Weights
 from ds3opt.uncertainty.ensemble import Ensemble
 from ds3opt.uncertainty.nearby import Spot, best_at, climbed, near_actions
@@ -40,21 +40,28 @@ class Saddle:
     best: Slice
     amount: FloatArray
     """Of the best slice's actions."""
+    share: FloatArray
+    """(slice,) part that each model has in the best mix of models."""
 
     @staticmethod
-    def at(ensemble: Ensemble, tail: float, start: Spot) -> Saddle | None:
-        """The first model and its weights; None where nothing is left for inference."""
+    def at(ensemble: Ensemble, tail: float, models: Sequence[tuple[float, float]]) -> Saddle | None:
+        """The first models (size, loss) and their weights; None where none keeps the limits."""
+        budgets = ensemble.common.budgets
         even = np.full(len(ensemble), 1.0 / len(ensemble))
-        first = slice_at(ensemble, ensemble.common.budgets, start.parameters, start.loss, [even])
-        if first is None:
-            return None
-        worst = tail_weights(first.value @ best_mix([first], 1.0, ensemble.tasks).amount[0], tail)
-        return Saddle._with(
-            Saddle(ensemble, tail, (), worst, np.inf, -np.inf, first, np.zeros(len(first.actions))),
-            start.parameters,
-            start.loss,
-            (even, worst),
-        )
+        saddle: Saddle | None = None
+        for parameters, loss in models:
+            if saddle is not None:
+                saddle = saddle._with(parameters, loss, (even, saddle.draws)) or saddle
+                continue
+            first = slice_at(ensemble, budgets, parameters, loss, [even])
+            if first is None:
+                continue
+            whole = best_mix([first], 1.0, ensemble.tasks).amount[0]
+            worst = tail_weights(first.value @ whole, tail)
+            none = np.zeros(len(first.actions))
+            blank = Saddle(ensemble, tail, (), worst, np.inf, -np.inf, first, none, np.zeros(0))
+            saddle = blank._with(parameters, loss, (even, worst))
+        return saddle
 
     def _with(
         self, parameters: float, loss: float, weights: tuple[FloatArray, ...]
@@ -62,12 +69,15 @@ class Saddle:
         """With one more model, whose actions are those for some weights."""
         budgets = self.ensemble.common.budgets
         added = slice_at(self.ensemble, budgets, parameters, loss, weights)
-        if added is None:
-            return None
+        return None if added is None else self._joined(added)
+
+    def _joined(self, added: Slice) -> Saddle:
         slices, tasks = (*self.slices, added), self.ensemble.tasks
         alone = best_mix([added], self.tail, tasks)
         together = alone if len(slices) == 1 else best_mix(slices, self.tail, tasks)
-        found = replace(self, slices=slices, draws=together.draws, bound=together.value)
+        found = replace(
+            self, slices=slices, draws=together.draws, bound=together.value, share=together.share
+        )
         amount = _within_limits(added, alone.amount[0], tasks)
         value = tail_mean(added.value @ amount, self.tail)
         if value <= self.value:
@@ -81,23 +91,26 @@ class Saddle:
             spot = saddle._best_nearby()
             if spot is None or spot.value <= saddle.value + tolerance:
                 break
-            further = saddle.with_model(spot)
+            further = saddle.with_model(spot.parameters, spot.loss)
             if further is saddle:
                 break
             saddle = further
         return saddle
 
-    def with_model(self, spot: Spot) -> Saddle:
-        """With the model of a plan that is good for the weights of the moment."""
-        found = self._with(spot.parameters, spot.loss, (self.draws,))
+    def with_model(self, parameters: float, loss: float) -> Saddle:
+        """With one more model, its actions those for the weights before and with it."""
+        found = self._with(parameters, loss, (self.draws,))
         if found is None:
             return self
-        again = found._with(spot.parameters, spot.loss, (self.draws, found.draws))
-        if again is None:
-            return found
         # the second look at the same model has all actions of the first
-        slices = (*self.slices, again.slices[-1])
-        return replace(again, slices=slices)
+        again = slice_at(
+            self.ensemble,
+            self.ensemble.common.budgets,
+            parameters,
+            loss,
+            (self.draws, found.draws),
+        )
+        return found if again is None else replace(found, slices=self.slices)._joined(again)
 
     def _best_nearby(self) -> Spot | None:
         """The best plan for the weights of the moment near the best model for the tail."""
@@ -106,11 +119,6 @@ class Saddle:
         actions = near_actions(ensemble, weights, budgets, model.parameters, model.loss)
         start = best_at(ensemble, weights, budgets, actions, model.parameters, model.loss)
         return None if start is None else climbed(ensemble, weights, budgets, start)
-
-    @property
-    def actions(self) -> Actions:
-        """Of the best plan."""
-        return self.best.actions
 
 
 def _within_limits(found: Slice, amount: FloatArray, tasks: int) -> FloatArray:

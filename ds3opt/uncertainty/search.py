@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.laws.loss import LossLaw
 from ds3opt.optimise.cells import Cells
 from ds3opt.optimise.menu import Actions, Values
 from ds3opt.optimise.search import Search
@@ -26,6 +25,7 @@ _FIRST_GROUPS = 16
 """Groups of draws in the first wave; they double with every wave."""
 _PIECES = (8, 32)
 """Fewest and most pieces of a cell's range of sizes on which losses are bounded."""
+_BISECTIONS = 40
 _FINE = 0.01
 """Length in ln N that pieces need not be shorter than."""
 
@@ -117,7 +117,7 @@ class RobustSearch(Search):
 
         In logarithms the curve is convex, so below its chords, and every draw's loss is convex and
         falls with tokens. A convex function whose values at the ends and the middle of an interval
-        are a, c, b is nowhere below the least of c, 2c - a and 2c - b. -inf where there is no curve.
+        are a, c, b is nowhere below the least of c, 2c - a, 2c - b. -inf where there is no curve.
         """
         known = np.isfinite(curve)
         log_tokens = np.log(np.where(known, curve, 1.0))
@@ -135,16 +135,32 @@ class RobustSearch(Search):
         return losses.reshape(len(self.ensemble), *size.shape)
 
     def _trimmed(self, cells: Cells) -> Cells:
-        """With endless data only sizes whose loss is the cell's; a loss at most so high is not."""
+        """Only sizes that are as bad as the cell's lower loss with the fewest tokens allowed.
+
+        Larger models are better whatever they are trained on, so their plans are in other cells.
+        """
         trimmed = super()._trimmed(cells)
-        space = self.training.space
-        if self.ensemble.one_law or not space.infinite_data:
+        if self.ensemble.one_law:
             return trimmed
-        law = space.law
-        assert isinstance(law, LossLaw)
-        largest = np.log(law.parameters_for(trimmed.loss_low, np.inf)) + 1e-9
-        high = np.maximum(np.minimum(trimmed.size_high, largest), trimmed.size_low)
-        return replace(trimmed, size_high=high)
+        low, high = trimmed.size_low.copy(), trimmed.size_high
+        kept = np.flatnonzero(self._as_bad(low, trimmed.loss_low))
+        trimmed, low, high = trimmed.take(kept), low[kept], high[kept]
+        whole = self._as_bad(high, trimmed.loss_low)
+        end = high
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + end)
+            bad = self._as_bad(middle, trimmed.loss_low)
+            low, end = np.where(bad, middle, low), np.where(bad, end, middle)
+        return replace(trimmed, size_high=np.where(whole, high, end))
+
+    def _as_bad(self, log_size: FloatArray, loss: FloatArray) -> NDArray[np.bool_]:
+        """Whether models with the fewest tokens allowed have at least this loss."""
+        size = np.exp(log_size)
+        fewest, _ = self._token_limits(size)
+        if self.training.space.infinite_data:
+            fewest = np.full(size.shape, np.inf)
+        reached = self.training.reached_loss(size, np.maximum(fewest, 1e-300))
+        return np.asarray(reached >= loss * (1.0 - 1e-9))
 
     def _tokens(self, size: FloatArray, loss: FloatArray) -> FloatArray:
         space = self.training.space
@@ -191,9 +207,9 @@ class RobustSearch(Search):
             return narrowed, by_size
         # at the middle size the draws' losses are those of the cell's two ends
         middle = np.exp(0.5 * (cells.size_low + cells.size_high))[:, None]
-        low, high = self._token_limits(middle)
+        _, high = self._token_limits(middle)
         best, worst = (
-            self._each(middle, np.clip(self._tokens(middle, loss), low, high))[:, :, 0]
+            self._each(middle, np.minimum(self._tokens(middle, loss), high))[:, :, 0]
             for loss in (cells.loss_low, cells.loss_high)
         )
         of_size, of_loss = self.draws @ (best - self._least), self.draws @ (worst - best)

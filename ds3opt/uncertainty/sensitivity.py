@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
-from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import solve
 from ds3opt.problem import Problem, compile_problem
@@ -37,7 +36,7 @@ SHARED = ("objective", "parameters", "training_tokens")
 _LOGARITHMS = ("parameters", "training_tokens")
 _OWN_OPTIMA = 16
 """Draws whose own optimum is one of the plans to choose among."""
-_PRICES = ("price", "cost", "limits.")
+_TOLD_ALWAYS = ("price", "limits.", "objective.", "workload.tasks")
 _ROUNDING = 1e-9
 
 
@@ -115,8 +114,8 @@ def sensitivity(
     ----------
     draws : None to draw nothing, which leaves out what is worth most to know. seed : of the draws.
     keys : paths, or beginnings of paths, whose elasticity is asked for; empty for every number.
-    every : with a fleet, elasticities of every number rather than of limits, prices and what is
-        uncertain.
+    every : elasticities of every number, also where steps cannot be solved side by side; left out,
+        there only those of limits, the target, prices and what is uncertain.
     known, keep, workers : as in `solve_draws`.
     progress : called with a stage and the fraction of it that is done.
 
@@ -189,12 +188,12 @@ def asked_about(
     uncertain = {one.path: one for one in constants(scenario)}
     able = {**able, **{path: one for path, one in uncertain.items() if path not in able}}
     if not keys:
-        if not needs_fleet(scenario) or every:
+        if every or is_stackable(scenario):
             return tuple(able.values())
         return tuple(
             one
             for path, one in able.items()
-            if path in uncertain or any(word in path for word in _PRICES)
+            if path in uncertain or any(word in path for word in _TOLD_ALWAYS)
         )
     chosen: dict[str, Constant] = {}
     for key in keys:

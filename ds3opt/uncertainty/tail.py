@@ -24,6 +24,8 @@ from ds3opt.uncertainty.plan import in_every_draw
 
 FloatArray = NDArray[np.float64]
 
+_DEAREST = 1e6
+"""Cost, over what is left for inference, above which an action is for too few requests to count."""
 _LEAST_PART = 1e-9
 """Parts of a task's requests below this are rounding of the linear programme."""
 
@@ -73,11 +75,11 @@ def slice_at(
 ) -> Slice | None:
     """The actions worth a look at a model for each of several weights of the draws.
 
-    None where the limits leave nothing for inference.
+    None where training alone breaks a limit.
     """
     size, at = np.array([parameters]), np.array([loss])
     room = float(room_for(ensemble.common, budgets, size, at)[0])
-    if room <= 0.0:
+    if room < 0.0:
         return None
     found = [
         near_actions(ensemble, Weights.of(ensemble, each), budgets, parameters, loss)
@@ -87,7 +89,7 @@ def slice_at(
     _, first = np.unique(
         np.stack([joined.task, joined.policy, joined.steps]), axis=1, return_index=True
     )
-    actions = joined.take(np.sort(first))
+    actions = joined.take(np.sort(first) if room > 0.0 else first[:0])
     tokens = tokens_at(ensemble, size, at)
     values = in_every_draw(ensemble, actions, ensemble.losses(size, tokens))
     draws = len(ensemble)
@@ -97,14 +99,10 @@ def slice_at(
     used = (2.0 * parameters * tokens_used).reshape(len(actions), draws).T
     weight = ensemble.weight[:, actions.task]
     served = ensemble.served / ensemble.served.sum()
-    return Slice(
-        parameters,
-        loss,
-        float(tokens[0]),
-        actions,
-        weight * ensemble.worth[:, actions.task] * values.success.reshape(len(actions), draws).T,
-        served @ (weight * used) / room if np.isfinite(room) else np.zeros(len(actions)),
-    )
+    value = weight * ensemble.worth[:, actions.task] * values.success.reshape(len(actions), draws).T
+    cost = served @ (weight * used) / room if np.isfinite(room) else np.zeros(len(actions))
+    fits = np.flatnonzero(cost <= _DEAREST)
+    return Slice(parameters, loss, float(tokens[0]), actions.take(fits), value[:, fits], cost[fits])
 
 
 @dataclass(frozen=True)
@@ -112,6 +110,7 @@ class TailMix:
     """The best mix over slices for a tail, and the weights of the draws that vouch for it."""
 
     value: float
+    share: FloatArray  # (slice,)
     amount: tuple[FloatArray, ...]
     """Of every slice's actions, part of the task's requests, (action,)."""
     draws: FloatArray  # (draw,)
@@ -124,63 +123,45 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
     for all of them at once.
     """
     from scipy.optimize import linprog
-    from scipy.sparse import coo_array, eye_array, hstack, vstack
 
     draws, count = slices[0].value.shape[0], len(slices)
     value = np.concatenate([each.value for each in slices], axis=1)
     columns = value.shape[1]
     which = np.repeat(np.arange(count), [len(each.actions) for each in slices])
-    task = np.concatenate([each.actions.task for each in slices])
-    index = np.arange(columns)
+    owner = which * tasks + np.concatenate([each.actions.task for each in slices])
     # variables: actions, slices, the threshold, what each draw falls short of it
-    falls = hstack(
-        [
-            coo_array(-value),
-            coo_array((draws, count)),
-            coo_array(np.ones((draws, 1))),
-            -eye_array(draws),
-        ]
+    falls = np.concatenate(
+        [-value, np.zeros((draws, count)), np.ones((draws, 1)), -np.eye(draws)], axis=1
     )
-    owners = np.arange(count * tasks)
-    whole = coo_array(
-        (
-            np.concatenate([np.ones(columns), -np.ones(owners.size)]),
-            (
-                np.concatenate([which * tasks + task, owners]),
-                np.concatenate([index, columns + owners // tasks]),
-            ),
-        ),
-        shape=(owners.size, columns + count + 1 + draws),
-    )
-    paid = coo_array(
-        (
-            np.concatenate([np.concatenate([each.cost for each in slices]), -np.ones(count)]),
-            (
-                np.concatenate([which, np.arange(count)]),
-                np.concatenate([index, columns + np.arange(count)]),
-            ),
-        ),
-        shape=(count, columns + count + 1 + draws),
-    )
-    one = np.zeros((1, columns + count + 1 + draws))
+    whole = np.zeros((count * tasks, falls.shape[1]))
+    whole[owner, np.arange(columns)] = 1.0
+    whole[np.arange(count * tasks), columns + np.arange(count * tasks) // tasks] = -1.0
+    paid = np.zeros((count, falls.shape[1]))
+    paid[which, np.arange(columns)] = np.concatenate([each.cost for each in slices])
+    paid[np.arange(count), columns + np.arange(count)] = -1.0
+    one = np.zeros((1, falls.shape[1]))
     one[0, columns : columns + count] = 1.0
     most = 1.0 / (tail * draws)
-    objective = np.concatenate([np.zeros(columns + count), [-1.0], np.full(draws, most)])
-    bounds = [(0.0, None)] * (columns + count) + [(None, None)] + [(0.0, None)] * draws
+    bounds: list[tuple[float | None, float | None]] = [(0.0, None)] * falls.shape[1]
+    bounds[columns + count] = (None, None)
+    rows = np.concatenate([falls, whole, paid])
     solved = linprog(
-        objective,
-        A_ub=vstack([falls, whole, paid]).tocsr(),
-        b_ub=np.zeros(draws + owners.size + count),
+        np.concatenate([np.zeros(columns + count), [-1.0], np.full(draws, most)]),
+        A_ub=rows,
+        b_ub=np.zeros(rows.shape[0]),
         A_eq=one,
-        b_eq=[1.0],
+        b_eq=np.ones(1),
         bounds=bounds,
         method="highs",
     )
-    assert solved.x is not None
+    if solved.x is None:  # any weights bound the tail, and no mix claims nothing
+        even, none = np.full(draws, 1.0 / draws), [np.zeros(len(e.actions)) for e in slices]
+        return TailMix(0.0, np.full(count, 1.0 / count), tuple(none), even)
     dual = np.clip(-solved.ineqlin.marginals[:draws], 0.0, most)
     amount = np.where(solved.x[:columns] > _LEAST_PART, solved.x[:columns], 0.0)
     return TailMix(
-        -float(solved.fun),
+        -float(solved.fun or 0.0),
+        solved.x[columns : columns + count],
         tuple(amount[which == k] for k in range(count)),
         _as_weights(dual, most),
     )
