@@ -17,7 +17,7 @@ from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, constants, drawn, sample
 from ds3opt.uncertainty.elasticity import Elasticities, elasticities
-from ds3opt.uncertainty.ensemble import Ensemble, refuse_unsupported
+from ds3opt.uncertainty.ensemble import Ensemble
 from ds3opt.uncertainty.information import Share, Worth, regret, regret_removed, variance_share
 from ds3opt.uncertainty.keys import Constant, label, numeric_keys
 from ds3opt.uncertainty.outcome import Outcome, coarser, column
@@ -285,7 +285,7 @@ def _values_of_plans(
         compile_problem(coarser(drawn(scenario, sample, index))) for index in range(len(sample))
     ]
     try:
-        refuse_unsupported(problems)
+        ensemble = Ensemble.of(problems)
     except UsageError as error:
         return None, f"the regret that knowing a constant removes: {error.problems[0].message}"
     rows = sample.values[: min(_OWN_OPTIMA, len(sample))].tolist()
@@ -300,7 +300,6 @@ def _values_of_plans(
     )
     ends = [one for bar in bars for one in bar.solutions]
     plans = list(dict.fromkeys(Plan.of(one) for one in (point, *ends, *own) if one is not None))
-    ensemble = Ensemble.of(problems)
     return np.column_stack(
         [_within_limits(problems, score_plan(ensemble, plan)) for plan in plans]
     ), ""

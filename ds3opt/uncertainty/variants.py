@@ -20,8 +20,8 @@ from ds3opt.optimise.solve import certified, solve
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
-from ds3opt.uncertainty.keys import replaced
 from ds3opt.uncertainty.outcome import coarser
+from ds3opt.uncertainty.placing import replaced
 from ds3opt.uncertainty.processes import done_by
 from ds3opt.uncertainty.run import block_size
 
