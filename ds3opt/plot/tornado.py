@@ -97,7 +97,7 @@ def draw(figure: Figure, picture: TornadoPicture) -> None:
     for axes, panel in zip(panels, picture.panels, strict=True):
         _panel(axes, panel)
     panels[0].set_yticks(list(places), picture.labels)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(picture.labels) - 0.5, -0.5)
     legend_below(figure, panels, columns=3)
 
 

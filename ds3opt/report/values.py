@@ -260,6 +260,8 @@ def _noisy(value: float, of: Noisy, precision: int) -> str:
     >>> shown(Noisy(-1.5801, 0.12)), shown(Noisy(0.2203, 0.0006)), shown(Noisy(0.03, 0.04))
     ('-1.6', '+0.220', '0 within 0.04')
     """
+    if math.isnan(value):
+        return "-"
     if not abs(value) > of.error:
         return f"0 within {format_number(of.error, 1)}{of.unit}" if of.error else f"0{of.unit}"
     size = math.floor(math.log10(abs(value)))
