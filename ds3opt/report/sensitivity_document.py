@@ -90,7 +90,9 @@ def _value(one: Elasticity) -> Value:
 
 
 def _footer(found: Elasticities, listed: int) -> str:
-    told = ["everything chosen anew at every step; 0 within: nothing clear of the solver's noise"]
+    told = [
+        "everything chosen anew at every step; 0 within: not clear of the solver's noise, and no more"
+    ]
     if len(found.found) > listed:
         told.append(f"{len(found.found) - listed} more with smaller effects, -v shows them")
     if found.without_effect:
@@ -176,7 +178,7 @@ def _information(study: Sensitivity) -> Table:
     ).without_empty()
     if study.sample is None:
         return table
-    told = [f"{len(study.sample)} draws; 0 within: no more than two standard errors"]
+    told = [f"{len(study.sample)} draws; 0 within: not clear of two standard errors, and no more"]
     if study.infeasible:
         told.append(f"{shown(study.infeasible, 'part')} of them infeasible and left out")
     if study.regret is not None:

@@ -255,15 +255,16 @@ _SPECIAL: dict[str, Callable[[float, int], str]] = {
 
 
 def _noisy(value: float, of: Noisy, precision: int) -> str:
-    """As many digits as the error leaves, at most `precision`; 0 within the error.
+    """As many digits as the error leaves, at most `precision`; else 0 within what it may be.
 
     >>> shown(Noisy(-1.5801, 0.12)), shown(Noisy(0.2203, 0.0006)), shown(Noisy(0.03, 0.04))
-    ('-1.6', '+0.220', '0 within 0.04')
+    ('-1.6', '+0.220', '0 within 0.07')
     """
     if math.isnan(value):
         return "-"
     if not abs(value) > of.error:
-        return f"0 within {format_number(of.error, 1)}{of.unit}" if of.error else f"0{of.unit}"
+        most = abs(value) + of.error
+        return f"0 within {format_number(most, 1)}{of.unit}" if most else f"0{of.unit}"
     size = math.floor(math.log10(abs(value)))
     known = math.floor(math.log10(of.error)) if of.error > 0.0 else size - precision
     decimals = -max(known, size - precision + 1)
