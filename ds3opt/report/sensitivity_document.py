@@ -90,9 +90,7 @@ def _value(one: Elasticity) -> Value:
 
 
 def _footer(found: Elasticities, listed: int) -> str:
-    told = [
-        "everything chosen anew at every step; 0 within: not clear of the solver's noise, and no more"
-    ]
+    told = ["everything chosen anew at every step; 0 within: not told from none by the solver"]
     if len(found.found) > listed:
         told.append(f"{len(found.found) - listed} more with smaller effects, -v shows them")
     if found.without_effect:
@@ -178,7 +176,7 @@ def _information(study: Sensitivity) -> Table:
     ).without_empty()
     if study.sample is None:
         return table
-    told = [f"{len(study.sample)} draws; 0 within: not clear of two standard errors, and no more"]
+    told = [f"{len(study.sample)} draws; 0 within: not told from none at two standard errors"]
     if study.infeasible:
         told.append(f"{shown(study.infeasible, 'part')} of them infeasible and left out")
     if study.regret is not None:
