@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
+from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import solve
 from ds3opt.problem import Problem, compile_problem
@@ -188,7 +189,8 @@ def asked_about(
     uncertain = {one.path: one for one in constants(scenario)}
     able = {**able, **{path: one for path, one in uncertain.items() if path not in able}}
     if not keys:
-        if every or is_stackable(scenario):
+        losses = scenario.workload.mix is None and not needs_fleet(scenario)
+        if every or losses or is_stackable(scenario):
             return tuple(able.values())
         return tuple(
             one

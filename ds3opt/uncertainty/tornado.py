@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 ENDS = (0.025, 0.975)
 """Quantiles of a constant that its bar goes between."""
+_FOR_A_CURVE = 20
+"""Different draws of a constant from which the others' dependence on it is taken as curved."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def tornado(
 
     Notes
     -----
-    A constant of a group takes the others along: each moves from its point value by the slope of
-    its linear regression on the constant over the draws, in logarithms for constants above zero.
-    To leave them where they are would give laws that no data support.
+    A constant of a group takes the others along: each moves from its point value as far as its mean
+    given the constant does, by a regression on the constant over the draws, in logarithms for
+    constants above zero: quadratic, or linear where there are few rows. To leave them where they
+    are would give laws that no data support.
     """
     ends = quantiles(scenario, ENDS)
     changes: list[Change] = []
@@ -97,14 +100,18 @@ def _shifted(sample: Sample, index: int, others: Sequence[int], end: float) -> M
     found = {constant.path: end}
     forward, _ = _scale_of(constant, sample.values[:, index])
     own = forward(sample.values[:, index])
-    spread = own - np.mean(own)
-    total = float(spread @ spread)
-    step = float(forward(np.array(end)) - forward(np.array(constant.value)))
+    centre, spread = float(np.mean(own)), float(np.std(own))
+    degree = 2 if np.unique(own).size >= _FOR_A_CURVE else 1
+    to, start = (
+        (float(forward(np.array(value))) - centre) / (spread or 1.0)
+        for value in (end, constant.value)
+    )
     for i in others:
         other = sample.constants[i]
         onto, back = _scale_of(other, sample.values[:, i])
-        slope = float(spread @ onto(sample.values[:, i])) / total if total > 0.0 else 0.0
-        value = float(back(onto(np.array(other.value)) + slope * step))
+        fit = np.polyfit((own - centre) / (spread or 1.0), onto(sample.values[:, i]), degree)
+        step = float(np.polyval(fit, to) - np.polyval(fit, start)) if spread > 0.0 else 0.0
+        value = float(back(onto(np.array(other.value)) + step))
         domain = other.domain
         value = float(domain.rounded(np.clip(np.array(value), domain.low, domain.high)))
         found[other.path] = value if not domain.misfit(value) else other.value
