@@ -90,7 +90,7 @@ _COMMANDS = (
     (validate, "The hardware model beside measurements.", "validate --measured mine.csv"),
     (reproduce, "The papers' figures, computed again.", "reproduce ds3_fig8 -o figures"),
     (schema, "JSON Schema of a scenario, for editors.", "schema -o scenario.schema.json"),
-    (new, "A scenario to start from.", "new -o mine.yaml"),
+    (new, "A scenario to start from.", "new --from observed.csv -o mine.yaml"),
 )
 for _command, _words, _example in _COMMANDS:
     app.command(cls=Command, short_help=_words, epilog=examples(_example))(_command)

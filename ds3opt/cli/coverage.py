@@ -36,6 +36,10 @@ def coverage(
             "--counts", metavar="FILE", help="A CSV of samples,correct by problem, - for input."
         ),
     ] = None,
+    population: Annotated[
+        str | None,
+        typer.Option("--population", metavar="FILE", help="A file of `ds3opt fit coverage`."),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option("--target", metavar="P,...", help="Accuracies to reach, such as 0.5,80%."),
@@ -91,14 +95,15 @@ def coverage(
 ) -> int:
     """How many samples solve how many problems, what they cost, and where votes saturate.
 
-    The population is a Beta fit (alpha, beta, and the share that is solvable at all) or counts of
-    problems that were each tried several times. A perfect verifier, a vote and the verifier given
-    are set side by side. Exit code 3 where no target is within reach of any of them.
+    The population is a Beta fit (alpha, beta, and the share that is solvable at all, or a file of
+    `ds3opt fit coverage`) or counts of problems that were each tried several times. A perfect
+    verifier, a vote and the verifier given are set side by side. Exit code 3 where no target is
+    within reach of any of them.
     """
     from ds3opt.optimise.selection import Prices, select
     from ds3opt.report.selection import selection_document
 
-    population, given = _population(alpha, beta, solvable, counts)
+    problems, given = _population(alpha, beta, solvable, counts, population)
     targets = [_number("--target", part, "ratio", most=1.0) for part in _parts(target)]
     rates, discrimination, judge = _verifier(verifier)
     shares = _wrong_answers(wrong_answers)
@@ -130,9 +135,9 @@ def coverage(
     if input_price is not None and output_price is None:
         raise UsageError("--input-price goes with --output-price")
     budgets = [_budget(part, prices) for part in _parts(budget)]
-    asked = [_whole(part) for part in _parts(samples)] or _usual(population)
+    asked = [_whole(part) for part in _parts(samples)] or _usual(problems)
     found = select(
-        population,
+        problems,
         targets=targets,
         budgets=budgets,
         samples=asked,
@@ -147,17 +152,30 @@ def coverage(
 
 
 def _population(
-    alpha: float | None, beta: float | None, solvable: str | None, counts: str | None
+    alpha: float | None,
+    beta: float | None,
+    solvable: str | None,
+    counts: str | None,
+    file: str | None,
 ) -> tuple[Population, dict[str, Any]]:
     from pydantic import ValidationError
 
+    from ds3opt.io.law_files import resolve_population
     from ds3opt.io.success_counts import read_success_counts
     from ds3opt.schema.candidates import Measured
 
     fitted = (alpha, beta, solvable)
+    ways = (counts is not None, file is not None, any(one is not None for one in fitted))
+    if sum(ways) > 1:
+        raise UsageError("give one of --counts, --population, or --alpha, --beta and --solvable")
+    if file is not None:
+        spread = resolve_population(file, ())
+        measured = Measured.model_validate({"population": spread, "output_tokens": 1})
+        assert measured.population is not None
+        beta_fit = measured.population
+        told = {"population": beta_fit.name, "alpha": beta_fit.alpha, "beta": beta_fit.beta}
+        return measured.over(), told
     if counts is not None:
-        if any(one is not None for one in fitted):
-            raise UsageError("give either --counts, or --alpha, --beta and --solvable")
         rows = read_success_counts(counts)
         measured = Measured.model_validate({"success_counts": rows, "output_tokens": 1})
         tried = [row["samples"] for row in rows]
@@ -168,7 +186,7 @@ def _population(
         raise UsageError(
             Problem(
                 "which population?",
-                hint="give --alpha and --beta of a Beta fit, or --counts FILE",
+                hint="give --alpha and --beta of a Beta fit, --population FILE or --counts FILE",
             )
         )
     part = 1.0 if solvable is None else _number("--solvable", solvable, "ratio", most=1.0)

@@ -102,6 +102,21 @@ def published(name: str) -> LossLaw:
     return LOSS_LAWS[name]
 
 
+def named_law(law: str) -> LossLaw:
+    """A published law by name, or a fitted one by its file.
+
+    Raises
+    ------
+    UsageError, ScenarioError : no such law or file.
+    """
+    from ds3opt.io.law_files import names_file, resolve_loss_law
+    from ds3opt.schema.model import LossCoefficients
+
+    if not names_file(law):
+        return published(law)
+    return LossCoefficients.model_validate(resolve_loss_law(law, ())).law()
+
+
 def tokens_per_parameter(law: LossLaw, training_flop: float) -> float:
     """Training tokens per parameter of least loss, by the law itself."""
     parameters, tokens = law.compute_optimal(training_flop)

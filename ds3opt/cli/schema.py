@@ -29,12 +29,12 @@ _SHORT: dict[str, list[dict[str, Any]]] = {
 """Short ways to write a part of a scenario, which its validators turn into the long one."""
 _TEXT_TOO = {
     "Frontier": ("from", "to"),
-    "TaskClass": ("value",),
+    "TaskClass": ("value", "observed", "verifier", "wrong_answers"),
     "Model": ("capability",),
-    "Measured": ("success_counts",),
+    "Measured": ("population", "success_counts"),
 }
 """Keys that take text besides: a quantity of whatever the limit is, money, a file."""
-_EITHER = {"TaskClass": (["difficulty", "skills"], ["level", "skills"], ["measured"])}
+_EITHER = {"TaskClass": (["difficulty", "skills"], ["level", "skills"], ["measured"], ["observed"])}
 """Keys that are required, or else others in their place."""
 _NAMED = ("ModelShapeSpec", "TrainableShape")
 """Parts that may replace single figures of what they name."""

@@ -58,6 +58,7 @@ def minimise(
     weights: FloatArray | None = None,
     free: FloatArray | None = None,
     rows: int,
+    gain: float = 0.0,
     progress: Progress | None = None,
 ) -> Minima:
     """Local minimum of the weighted Huber sum from each start, within a box.
@@ -69,8 +70,10 @@ def minimise(
     low, high : ends of the box, (coordinate,).
     delta : Huber threshold > 0.
     weights : (problem, row) or (1, row), >= 0; None: 1.
-    free : (coordinate,), 0 where a coordinate stays at its start; None: all move.
+    free : (coordinate,) or (problem, coordinate), 0 where a coordinate stays at its start; None:
+        all move.
     rows : of data.
+    gain : decrease of the sum, besides the relative one, below which an iteration gained nothing.
     progress : told the share that is done.
 
     Notes
@@ -83,13 +86,14 @@ def minimise(
     count, size = starts.shape
     chunk = max(1, _ELEMENTS // max(rows * size, 1))
     moves = np.ones(size) if free is None else np.asarray(free, dtype=np.float64)
+    moves = np.broadcast_to(moves, starts.shape)
     shared = np.ones((1, rows)) if weights is None else weights
     found, sums = np.empty((count, size)), np.empty(count)
     for begin in range(0, count, chunk):
         part = slice(begin, begin + chunk)
         own = shared if len(shared) == 1 else shared[part]
         found[part], sums[part] = _side_by_side(
-            residuals, starts[part], own, low, high, delta, moves
+            residuals, starts[part], own, low, high, delta, moves[part], gain
         )
         if progress is not None:
             progress(min(begin + chunk, count) / count)
@@ -104,6 +108,7 @@ def _side_by_side(
     high: FloatArray,
     delta: float,
     free: FloatArray,
+    gain: float,
 ) -> tuple[FloatArray, FloatArray]:
     """The problems of one chunk; those that have settled are put aside."""
     at = np.clip(starts, low, high)
@@ -113,13 +118,14 @@ def _side_by_side(
     r, jacobian = residuals(at)
     sums = (weights * huber(r, delta)).sum(axis=1)
     for iteration in range(MOST_ITERATIONS):
-        share = max(0.1, 0.93**iteration)
+        # without a threshold no row is beyond it, and Newton's step is taken at once
+        share = 0.1 if np.isinf(delta) else max(0.1, 0.93**iteration)
         step = _step(r, jacobian, weights, delta, damping, share, at, low, high, free)
         tried = np.clip(at + step, low, high)
         new_r, new_jacobian = residuals(tried)
         new_sums = (weights * huber(new_r, delta)).sum(axis=1)
         better = new_sums <= sums
-        gained = better & (sums - new_sums > _SETTLED * sums)
+        gained = better & (sums - new_sums > np.maximum(_SETTLED * sums, gain))
         idle = np.where(gained, 0, idle + 1)
         at = np.where(better[:, None], tried, at)
         r = np.where(better[:, None], new_r, r)
@@ -133,7 +139,7 @@ def _side_by_side(
             if not go.any():
                 return done_at, done_sums
             left, at, r, jacobian = left[go], at[go], r[go], jacobian[go]
-            sums, damping, idle = sums[go], damping[go], idle[go]
+            sums, damping, idle, free = sums[go], damping[go], idle[go], free[go]
             weights = weights if len(weights) == 1 else weights[go]
     done_at[left], done_sums[left] = at, sums
     return done_at, done_sums

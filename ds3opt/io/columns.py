@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ds3opt.errors import Problem, UsageError
-from ds3opt.io.csv_records import Header, Record, read_records
+from ds3opt.io.csv_records import SPLIT_BY, Header, Record, read_records
 
 MOST_PROBLEMS = 20
 """Problems told of one file."""
@@ -102,25 +102,40 @@ def read_rows(
                 raise UsageError(_missing(header, told))
             found[column.name] = told
             continue
-        usual = {_plain(name) for name in (column.name, *column.also)}
-        fitting = [name for name in header.columns if _plain(name) in usual]
+        usual = {plain_name(name) for name in (column.name, *column.also)}
+        fitting = [name for name in header.columns if plain_name(name) in usual]
         exact = [name for name in fitting if name == column.name]
         if len(fitting) > 1 and not exact:
             message = f"{' and '.join(fitting)} may both be {column.name}"
             hint = f"say which: --column {column.name}={_quoted(fitting[0])}"
+            if called is None:
+                hint = f"rename one, or call it {column.name}"
             raise UsageError(Problem(message, hint=hint, location=header.place))
         if fitting:
             found[column.name] = (exact or fitting)[0]
     return Rows(header, tuple(records), found)
 
 
-def lacking(rows: Rows, column: Column) -> Problem:
-    """A column that must be there and is not."""
+def lacking(rows: Rows, column: Column, *, told: bool = True) -> Problem:
+    """A column that must be there and is not.
+
+    Parameters
+    ----------
+    told : whether the user can tell which column it is.
+    """
+    message = f"there is no column {column.name}"
+    between = next((name for sign, name in SPLIT_BY.items() if sign in rows.header.columns[0]), "")
+    if len(rows.header.columns) == 1 and between:
+        hint = f"columns are split by commas here, not by {between}: save the table as CSV"
+        return Problem(message, hint=hint, location=rows.header.place)
     names = ", ".join((column.name, *column.also))
     near = difflib.get_close_matches(column.name, rows.header.columns, n=1, cutoff=0.5)
     which = _quoted(near[0]) if near else "HEADER"
-    hint = f"usual names are {names}; or say which: --column {column.name}={which}"
-    message = f"there is no column {column.name}"
+    hint = f"usual names are {names}"
+    if told:
+        hint += f"; or say which: --column {column.name}={which}"
+    elif near:
+        hint += f"; rename {which}, if it is that"
     return Problem(message, hint=hint, location=rows.header.place)
 
 
@@ -130,7 +145,12 @@ def _missing(header: Header, told: str) -> Problem:
     return Problem(f"no column is called {told!r}", hint=hint, location=header.place)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A heading as it is compared: small letters, digits and underscores.
+
+    >>> plain_name("pass@k (%)")
+    'pass_k'
+    """
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 

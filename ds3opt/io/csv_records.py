@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ds3opt.errors import Location, Problem, UsageError
 from ds3opt.units import UnitError, parse_quantity
 
+SPLIT_BY = {";": "semicolons", "\t": "tabs"}
+"""What other tables have between cells."""
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
@@ -150,5 +152,7 @@ def _record(
     found = Record(dict(zip(columns, cells, strict=False)), source, line, text, columns)
     if len(cells) != len(columns):
         message = f"{len(cells)} cells under a header of {len(columns)}"
-        raise UsageError(Problem(message, location=Location(source, line, 1, text)))
+        between = next((name for sign, name in SPLIT_BY.items() if sign in columns[0]), "")
+        hint = f"columns are split by commas here, not by {between}" if between else ""
+        raise UsageError(Problem(message, hint=hint, location=Location(source, line, 1, text)))
     return found

@@ -39,7 +39,7 @@ def read_text(path: str | Path, stdin: IO[bytes] | IO[str] | None = None) -> tup
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise UsageError(_read_problem(name, error)) from None
+        raise UsageError(read_problem(name, error)) from None
     return decode_text(data, name), name
 
 
@@ -47,7 +47,7 @@ def _read_stream(stream: IO[bytes] | IO[str]) -> str:
     try:
         data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise UsageError(_read_problem(STDIN_NAME, error)) from None
+        raise UsageError(read_problem(STDIN_NAME, error)) from None
     raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     return decode_text(raw, STDIN_NAME)
 
@@ -76,7 +76,8 @@ def decode_text(data: bytes, source: str) -> str:
         ) from None
 
 
-def _read_problem(name: str, error: Exception) -> Problem:
+def read_problem(name: str, error: Exception) -> Problem:
+    """Why a file could not be read, in words."""
     if isinstance(error, FileNotFoundError):
         return Problem(f"there is no file {name}", hint=_nearest_file(Path(name)))
     if isinstance(error, IsADirectoryError):

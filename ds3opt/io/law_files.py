@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,31 @@ from ds3opt.errors import Problem, ScenarioError
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
 from ds3opt.io.yaml_source import load_yaml
-from ds3opt.schema.law_file import KINDS, CapabilityFile, LawFile, LossLawFile, TaskMap
+from ds3opt.schema.law_file import (
+    KINDS,
+    CapabilityFile,
+    LawFile,
+    LossLawFile,
+    TaskMap,
+    TasksFile,
+)
+from ds3opt.schema.sample_law_file import (
+    VERIFIER_FORMS,
+    PopulationFile,
+    VerifierFile,
+    VotingFile,
+)
 
 SUFFIXES = (".yaml", ".yml")
-WORDS = {"loss_law": "a loss law", "capability": "maps from loss to scores"}
+WORDS = {
+    "loss_law": "a loss law",
+    "capability": "maps from loss to scores",
+    "coverage": "a population of problems",
+    "voting": "how wrong answers split",
+    "verifier": "how well a verifier judges",
+    "directionality": "directionalities of models",
+    "tasks": "classes of tasks",
+}
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
 
@@ -110,6 +132,137 @@ def resolve_difficulty(value: object, folders: Folders) -> object:
     return _sigmoid(value, folders)[2].values["difficulty"]
 
 
+def resolve_population(value: object, folders: Folders) -> object:
+    """What a scenario writes for a population, a file replaced by its constants.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} is no population"
+        raise ScenarioError(Problem(message, hint="give alpha and beta, or a law file"))
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, PopulationFile):
+        raise ScenarioError(_another(value, found, "coverage"))
+    return found.population()
+
+
+def resolve_wrong_answers(value: object, folders: Folders) -> object:
+    """What a class writes for its wrong answers, a file replaced by its spectrum.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`.
+    """
+    if not isinstance(value, str):
+        return value
+    if not names_file(value):
+        message = f"{value[:60]!r} says nothing of wrong answers"
+        raise ScenarioError(Problem(message, hint="give count and decay, or a law file"))
+    found = load_law_file(_path(value, folders))
+    if not isinstance(found, VotingFile):
+        raise ScenarioError(_another(value, found, "voting"))
+    return found.spectrum()
+
+
+def resolve_verifier(value: object, folders: Folders) -> object:
+    """What a class writes for its verifier, a file replaced by its figures.
+
+    ``judge.yaml#rates`` is one that accepts or refuses, ``judge.yaml#scores`` one that ranks.
+
+    Raises
+    ------
+    UsageError, ScenarioError : as `resolve_loss_law`; and for another word behind the name.
+    """
+    if not isinstance(value, str) or not names_file(value):
+        return value
+    name, _, form = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, VerifierFile):
+        raise ScenarioError(_another(name, found, "verifier"))
+    if form and form not in VERIFIER_FORMS:
+        hint = f"write {name}#rates or {name}#scores"
+        raise ScenarioError(Problem(f"a verifier has no form {form!r}", hint=hint))
+    return found.verifier(form or None)
+
+
+def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, Any]:
+    """What a class takes of a file of fitted ones: its constants, and where they are from.
+
+    Parameters
+    ----------
+    asked : what the scenario makes of losses and steps; the fit must have made the same.
+
+    Raises
+    ------
+    UsageError, ScenarioError : a file that is not there, is broken, or was fitted otherwise.
+    """
+    name, _, one = value.partition("#")
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, TasksFile):
+        raise ScenarioError(_another(name, found, "tasks"))
+    listed = list(found.classes)
+    one = (
+        one
+        or (asked.name if asked.name in listed else "")
+        or (listed[0] if listed[1:] == [] else "")
+    )
+    if one not in found.classes:
+        near = difflib.get_close_matches(one or asked.name, listed, n=1)
+        message = f"{name} has no class {one!r}" if one else f"{name} has {len(listed)} classes"
+        raise ScenarioError(
+            Problem(message, hint=f"write for example {name}#{(near or listed)[0]}")
+        )
+    if asked.ends != (1.0, 0.0):
+        message = (
+            f"{name} was fitted with a sigmoid of scale 1 and offset 0, the scenario has scale "
+            f"{asked.ends[0]:g} and offset {asked.ends[1]:g}"
+        )
+        hint = "name the CSV file in its place, and the class is fitted with them"
+        raise ScenarioError(Problem(message, hint=hint))
+    if abs(found.slope - asked.slope) > 1e-9 * found.slope:
+        message = (
+            f"{name} was fitted with a slope of {found.slope:g}, the scenario has {asked.slope:g}"
+        )
+        hint = f"set model.capability.slope: {found.slope:g}, or fit with --slope {asked.slope:g}"
+        raise ScenarioError(Problem(message, hint=hint))
+    law = found.loss.removeprefix("law ")
+    if asked.law is not None and found.loss.startswith("law ") and law != asked.law:
+        message = f"{name} was fitted to losses of {law}, the scenario has {asked.law}"
+        raise ScenarioError(Problem(message, hint=f"set model.loss_law: {law}, or fit again"))
+    fit = found.classes[one]
+    values = fit.values
+    return {
+        "difficulty": values["difficulty"],
+        "skills": int(values["skills"]),
+        "directionality": values["directionality"],
+        "fatigue": values["fatigue"],
+        "tokens_per_step": found.tokens_per_step,
+        "fitted": {
+            "source": f"{found.name}#{one}, {found.source}",
+            "fitted_loss": fit.fitted_range.loss,
+            "doubts": list(fit.doubts),
+        },
+        "draws": fit.draws,
+    }
+
+
+@dataclass(frozen=True)
+class FittedWith:
+    """What a scenario makes of losses and steps."""
+
+    name: str
+    """Of the class."""
+    slope: float
+    law: str | None
+    """Name of the loss law; None where it has none."""
+    ends: tuple[float, float] = (1.0, 0.0)
+    """Scale and offset of the sigmoid of a step."""
+
+
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:
     name, _, task = value.partition("#")
     found = load_law_file(_path(name, folders))
@@ -163,7 +316,16 @@ def law_file_text(found: LawFile, command: str) -> str:
     import yaml
 
     data: dict[str, Any] = found.model_dump(exclude_none=True, exclude_defaults=True)
-    first = ("kind", "version", "name", "data", "loss", "ds3opt_version")
+    first = (
+        "kind",
+        "version",
+        "name",
+        "data",
+        "loss",
+        "tokens_per_step",
+        "slope",
+        "ds3opt_version",
+    )
     if "tasks" in data:
         data["tasks"] = {k: {"form": one["form"], **one} for k, one in data["tasks"].items()}
     head = {key: data.pop(key) for key in first if key in data}

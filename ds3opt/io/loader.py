@@ -17,6 +17,7 @@ from ds3opt.fleet import compile_fleet, needs_fleet
 from ds3opt.io.catalogue import catalogue_folder as catalogue_folder
 from ds3opt.io.diagnostics import field_names_at, problems_from_validation
 from ds3opt.io.files import read_text
+from ds3opt.io.observed import with_fitted_classes
 from ds3opt.io.overrides import apply_overrides
 from ds3opt.io.references import with_references
 from ds3opt.io.uncertain_numbers import of_named_maps, point_data
@@ -94,6 +95,7 @@ def validate(source: YamlSource, folders: Sequence[str | Path] = ()) -> Scenario
             error, source, lambda path: field_names_at(Scenario, path)
         )
         raise ScenarioError(*problems) from None
+    scenario = with_fitted_classes(scenario, source)
     for path, part in (("", scenario), ("frontier.over", _at_end_of_frontier(scenario))):
         if part is None or not needs_fleet(part):
             continue

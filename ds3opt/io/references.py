@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ds3opt.errors import Ds3optError, Problem, ScenarioError
 from ds3opt.io.accelerators import resolve_accelerator
 from ds3opt.io.calibration import load_calibration
-from ds3opt.io.law_files import resolve_capability, resolve_difficulty, resolve_loss_law
+from ds3opt.io.law_files import (
+    FittedWith,
+    names_file,
+    resolve_capability,
+    resolve_class,
+    resolve_difficulty,
+    resolve_loss_law,
+    resolve_population,
+    resolve_verifier,
+    resolve_wrong_answers,
+)
 from ds3opt.io.model_shapes import resolve_shape
+from ds3opt.io.observed_csv import resolve_rows
 from ds3opt.io.success_counts import read_success_counts
 from ds3opt.io.yaml_source import YamlSource
+from ds3opt.laws.loss import DEFAULT_LOSS_LAW
 from ds3opt.schema.accelerator import DEFAULT_CALIBRATION
+from ds3opt.schema.model import Capability
 
 KeyPath = tuple[str | int, ...]
 Folders = Sequence[str | Path]
@@ -69,11 +83,17 @@ def with_references(
         for name in measured if isinstance(measured, dict) else ():
             counts = (*path, "measured", name, "success_counts")
             put(counts, lambda value: _counts(value, folders))
+            spread = (*path, "measured", name, "population")
+            put(spread, lambda value: resolve_population(value, folders))
     mix = _at(data, ("workload", "mix"))
     for index in range(len(mix) if isinstance(mix, list) else 0):
         path = ("workload", "mix", index)
         put((*path, "difficulty"), lambda value: resolve_difficulty(value, folders))
+        put((*path, "wrong_answers"), lambda value: resolve_wrong_answers(value, folders))
+        put((*path, "verifier"), lambda value: resolve_verifier(value, folders))
+        put((*path, "observed"), partial(_observed, data=data, path=path, folders=folders))
         put((*path, "measured", "success_counts"), lambda value: _counts(value, folders))
+        put((*path, "measured", "population"), lambda value: resolve_population(value, folders))
     if problems:
         raise ScenarioError(*dict.fromkeys(problems))
     return data
@@ -106,6 +126,39 @@ def _placed(problem: Problem, path: KeyPath, source: YamlSource) -> Problem:
 
 def _calibration(value: object, folders: Folders) -> object:
     return load_calibration(value, folders) if isinstance(value, str) else value
+
+
+def _observed(value: object, data: dict[str, Any], path: KeyPath, folders: Folders) -> object:
+    """The rows of a class; with a file of fitted ones nothing, and the class has its constants."""
+    task = _at(data, path)
+    if not isinstance(value, str) or not isinstance(task, dict):
+        return value
+    if not names_file(value):
+        return resolve_rows(value, task, folders)
+    law = _at(data, ("model", "loss_law"))
+    usual = Capability()
+    sigmoid = {
+        key: _number(_at(data, ("model", "capability", key)), getattr(usual, key))
+        for key in ("slope", "scale", "offset")
+    }
+    asked = FittedWith(
+        str(task.get("name", "")),
+        sigmoid["slope"],
+        law.get("name") if isinstance(law, dict) else str(law or DEFAULT_LOSS_LAW),
+        (sigmoid["scale"], sigmoid["offset"]),
+    )
+    found = resolve_class(value, folders, asked)
+    both = [key for key in found if key in task]
+    if both:
+        message = f"{both[0]} is given, and the file that observed names has it too"
+        raise ScenarioError(Problem(message, hint=f"leave out {both[0]}, or observed"))
+    task.update(found)
+    return None
+
+
+def _number(value: object, usual: float) -> float:
+    """A number; the usual one where there is none, or one that the schema will refuse."""
+    return float(value) if isinstance(value, (int, float)) else usual
 
 
 def _counts(value: object, folders: Folders) -> object:

@@ -337,3 +337,31 @@ def pass_at_k(
     if complement:
         return np.where(wrong < tried, 0.0, np.exp(log_missed))[()]
     return np.where(wrong < tried, 1.0, np.abs(np.expm1(log_missed)))[()]
+
+
+def log_counts_chance(
+    alpha: ArrayLike, beta: ArrayLike, correct: ArrayLike, wrong: ArrayLike
+) -> FloatArray:
+    """``ln [B(a + s, b + f) / B(a, b)]``: s right and f wrong traces in a given order.
+
+    Parameters
+    ----------
+    alpha, beta : a, b > 0.
+    correct, wrong : s, f >= 0.
+
+    Notes
+    -----
+    The beta-binomial chance without its binomial coefficient, which does not depend on a and b; so
+    it also holds where sampling stopped at the first right trace.
+
+    >>> float(log_counts_chance(1, 1, 1, 1))    # 1 / 6
+    -1.791759469228055
+    """
+    a = interval("alpha", alpha, 0, np.inf, bounds="()")
+    b = interval("beta", beta, 0, np.inf, bounds="()")
+    s = interval("correct", correct, 0, np.inf, bounds="[)")
+    f = interval("wrong", wrong, 0, np.inf, bounds="[)")
+    rise = special.gammaln(a + s) - special.gammaln(a) + special.gammaln(b + f)
+    return np.asarray(
+        rise - special.gammaln(b) - special.gammaln(a + b + s + f) + special.gammaln(a + b)
+    )[()]

@@ -217,7 +217,7 @@ class BetaProblems(Population):
         """``part alpha / (alpha + beta)``."""
         return float(beta_coverage(self.alpha, self.beta, self.part, 1.0))
 
-    def covered(self, samples: int) -> float | None:
+    def covered(self, samples: int) -> float:
         """DS3 (59)."""
         return float(beta_coverage(self.alpha, self.beta, self.part, float(samples)))
 
@@ -248,7 +248,7 @@ class BetaProblems(Population):
         """As stated."""
         return self.part
 
-    def samples_for(self, target: float) -> float | None:
+    def samples_for(self, target: float) -> float:
         """The exact inverse of coverage."""
         return float(samples_for_coverage(target, self.alpha, self.beta, self.part))
 

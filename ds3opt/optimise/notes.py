@@ -30,6 +30,7 @@ def notes_for(
     """Warnings about an answer, the same words wherever they are shown."""
     notes = _extrapolations(problem, parameters, training_tokens)
     notes += _beyond_capability(problem, parameters, training_tokens)
+    notes += _beyond_observed(problem, parameters, training_tokens)
     if problem.space.law_name in _CAUTION:
         notes.append(Note("loss_law", "model.loss_law", problem.space.law.note))
     if problem.levels is not None:
@@ -87,12 +88,43 @@ def _beyond_capability(problem: Problem, parameters: float, tokens: float) -> li
     ]
 
 
+def _beyond_observed(problem: Problem, parameters: float, tokens: float) -> list[Note]:
+    """A loss that no model had whose accuracies a class was fitted to."""
+    space = problem.space
+    if problem.tasks is None or not isinstance(space.law, LossLaw):
+        return []
+    reached = float(space.law.loss(parameters, tokens, space.unique_tokens))
+    notes = []
+    for name, fitted in zip(problem.tasks.group_names, problem.tasks.group_fitted, strict=False):
+        if fitted is None or fitted.fitted_loss is None:
+            continue
+        low, high = fitted.fitted_loss
+        if low * (1.0 - 1e-9) <= reached <= high * (1.0 + 1e-9):
+            continue
+        ends = format_quantity(low, "loss")
+        ends = f"that of {ends}" if low == high else f"{ends} to {format_quantity(high, 'loss')}"
+        notes.append(
+            Note(
+                "extrapolation",
+                "workload.mix",
+                f"loss: {format_quantity(reached, 'loss')} is outside the losses of the models "
+                f"that {name} was observed on, {ends}",
+            )
+        )
+    return notes
+
+
 def about_tasks(problem: Problem, rows: tuple[TaskAllocation, ...]) -> list[Note]:
     """Warnings about what classes do, or cannot."""
     tasks = problem.tasks
     if tasks is None:
         return []
-    notes = []
+    notes = [
+        Note("observed", "workload.mix", f"{name}: {doubt}")
+        for name, fitted in zip(tasks.group_names, tasks.group_fitted, strict=False)
+        if fitted is not None
+        for doubt in fitted.doubts
+    ]
     longest = 0.0
     for row in rows:
         if row.policy is not None and row.model is None:

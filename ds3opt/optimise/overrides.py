@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,44 +13,10 @@ from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
 from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.menu import Actions
-from ds3opt.policies import POLICIES, BestOfN, ChainOfThought, MajorityVote, Policy, TreeOfThought
+from ds3opt.policies import POLICIES, Policy
+from ds3opt.policies.short_form import SHORT_FORMS
+from ds3opt.policies.short_form import parse_policy as parse_policy
 from ds3opt.problem import Problem, with_measurements
-
-_FORMS = {
-    "chain_of_thought": "chain_of_thought",
-    "tree_of_thought": "tree_of_thought:4",
-    "best_of_n": "best_of_n:8 (or best_of_n:8x4 over trees of 4 branches)",
-    "majority_vote": "majority_vote:9",
-}
-
-
-def parse_policy(text: str) -> Policy:
-    """A policy from its short form, such as ``best_of_n:8``.
-
-    Raises
-    ------
-    UsageError : for a name that is none, or integers that do not fit it.
-
-    >>> parse_policy("best_of_n:8x4").words()
-    'best of 8 over tree of thought, 4 branches'
-    """
-    name, _, numbers = text.partition(":")
-    if name not in _FORMS:
-        near = difflib.get_close_matches(name, POLICIES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(POLICIES)}"
-        raise UsageError(Mistake(f"no policy is named {name!r}", hint=hint))
-    found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,3}))?", numbers)
-    first = int(found[1]) if found else 0
-    second = int(found[2]) if found and found[2] else 0
-    if name == "chain_of_thought" and not numbers:
-        return ChainOfThought()
-    if name == "tree_of_thought" and first >= 2 and not second:
-        return TreeOfThought(branches=first)
-    if name == "majority_vote" and 2 <= first <= 1000 and not second:
-        return MajorityVote(samples=first)
-    if name == "best_of_n" and first >= 2:
-        return BestOfN(samples=first, branches=max(second, 1))
-    raise UsageError(Mistake(f"{text!r} is not a policy", hint=f"write {_FORMS[name]}"))
 
 
 def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
@@ -93,7 +58,7 @@ def with_policies(problem: Problem, policies: Mapping[str, str]) -> Problem:
 def _offered(problem: Problem, text: str) -> Policy | None:
     """Of policies that take more than whole numbers, the one on offer with so many samples."""
     name, _, samples = text.partition(":")
-    if name in _FORMS or name not in POLICIES:
+    if name in SHORT_FORMS or name not in POLICIES:
         return None
     # with a skill graph a policy stands once for each level
     mine = list(dict.fromkeys(p for p in problem.policies if p.name == name))

@@ -469,6 +469,11 @@ class Search:
         first = np.argmax(wanted, axis=1)
         last = NODES - 2 - np.argmax(wanted[:, ::-1], axis=1)
         some = np.any(wanted, axis=1)
+        # what is cut off may come within the gap of the best plan, so its bound counts as closed
+        place = np.arange(NODES - 1)
+        cut = some[:, None] & ((place < first[:, None]) | (place > last[:, None]))
+        rest = np.max(np.where(cut, bound, -np.inf), axis=1)
+        np.maximum.at(self.closed, cells.budget, np.minimum(rest, cells.upper))
         size_low = np.where(some, nodes[rows, first], cells.size_low)
         size_high = np.where(some, nodes[rows, last + 1], cells.size_high)
         # at the reference size the price is exact: what is above its value there is due to size

@@ -180,14 +180,15 @@ def stacked(problems: Sequence[Problem]) -> Problem:
     }
     return replace(
         first,
-        tasks=_stacked_tasks(tasks),
+        tasks=stacked_tasks(tasks),
         space=space,
         max_cells=first.max_cells * len(problems),
         **constants,
     )
 
 
-def _stacked_tasks(tasks: Sequence[Tasks]) -> Tasks:
+def stacked_tasks(tasks: Sequence[Tasks]) -> Tasks:
+    """The tasks of several problems in turn, their classes numbered apart."""
     own = {"traits", "group"}
     names = [f.name for f in fields(Tasks) if f.name not in own]
     joined: dict[str, Any] = {

@@ -17,6 +17,7 @@ from ds3opt.laws.populations import Population
 from ds3opt.laws.skill_training import SkillGraphTraining
 from ds3opt.laws.training_law import TrainingLaw
 from ds3opt.policies import Policy, TaskTraits
+from ds3opt.schema.observed import FittedClass
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -47,6 +48,8 @@ class Tasks:
     group_min_accuracy: FloatArray  # (class,)
     group_population: tuple[Population | None, ...]
     """The problems of classes that were measured."""
+    group_fitted: tuple[FittedClass | None, ...] = ()
+    """What stands behind classes that were fitted."""
 
     def __len__(self) -> int:
         return int(self.weight.size)

@@ -112,6 +112,7 @@ def stacked(scenario: Scenario, policies: tuple[Policy, ...]) -> Tasks:
         group_share=np.array([task.share / total for task in mix]),
         group_min_accuracy=np.array([task.min_accuracy for task in mix]),
         group_population=populations,
+        group_fitted=tuple(task.fitted for task in mix),
     )
     return with_measurements(tasks, policies)
 

@@ -45,8 +45,8 @@ def _same(old: Data, new: Data) -> Iterator[Drift]:
             yield Drift(f"uncertainty.{key}", old.get(key), new.get(key), "must be the same")
     paths = [[one.get("path") for one in _list(side, "constants")] for side in (old, new)]
     if paths[0] != paths[1]:
-        words = [", ".join(map(str, side)) for side in paths]
-        yield Drift("uncertainty.constants", *words, "must be the same")
+        before, after = (", ".join(map(str, side)) for side in paths)
+        yield Drift("uncertainty.constants", before, after, "must be the same")
 
 
 def _amounts(old: Data, new: Data, slack: float, *, relative: bool) -> Iterator[Drift]:
@@ -85,7 +85,7 @@ def _policies(old: Data, new: Data) -> Iterator[Drift]:
             chance = [side[0].get("probability_best") for side in (first, second)]
             yield from _odds(f"uncertainty.classes.{name}.probability_best", *chance)
         elif not (_open(leading[1], first) or _open(leading[0], second)):
-            yield Drift(path, *leading, "was told apart from the leading one")
+            yield Drift(path, leading[0], leading[1], "was told apart from the leading one")
 
 
 def _open(policy: object, rows: list[Data]) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ds3opt.fit.directionality import HARDEST, MeasuredModels, fit_jointly, misses
 from ds3opt.laws.loss import LOSS_LAWS
 from ds3opt.laws.pushforward import (
-    DifficultyMixture,
     never_solved,
     relative_directionality,
     success_distribution,
@@ -34,13 +34,6 @@ TRAINED = {BASE: (2.8e9, 3e11), SMALL: (8e9, 1.5e13), LARGE: (70e9, 1.5e13)}
 """Parameters and training tokens, DS3 Table II."""
 STEPS = {BASE: 1948 / 25, SMALL: 8092 / 25, LARGE: 8092 / 25}
 """Output budget over tokens per step; Table II prints the context's."""
-SHARE, SKILLS = np.array([0.93, 0.07]), np.array([1.0, 100.0])
-"""Of E-D."""
-GRID = (np.arange(100.0) + 0.5) / 100.0
-HARDEST = 4.0
-"""Greatest mean difficulty that is tried, nats/token: the end of the range of appendix C."""
-START = np.array([1.3, np.log(0.8), 2.5, np.log(0.5)])
-"""Mean and log deviation of the two difficulties, nats/token."""
 
 
 def _losses() -> FloatArray:
@@ -48,64 +41,29 @@ def _losses() -> FloatArray:
     return np.array([float(law.loss(*TRAINED[name])) for name in NAMES])
 
 
-def _problems(x: FloatArray) -> DifficultyMixture:
-    return DifficultyMixture(SHARE, SKILLS, x[[0, 2]], np.exp(x[[1, 3]]))
-
-
-def _misses(fits: dict[str, Fit], problems: DifficultyMixture, found: FloatArray) -> FloatArray:
-    """Push-forward less Beta fit, shares of tasks at the grid of successes, all models."""
-    rows = []
-    for name, loss, i in zip(NAMES, _losses(), found, strict=True):
-        fit = fits[name]
-        wanted = 1.0 - fit.solvable * special.betaincc(fit.alpha, fit.beta, GRID)
-        rows.append(
-            success_distribution(GRID, problems, float(loss), float(i), STEPS[name]) - wanted
-        )
-    return np.concatenate(rows)
-
-
-def _jointly(
-    fits: dict[str, Fit], given: FloatArray | None = None
-) -> tuple[DifficultyMixture, FloatArray, float]:
-    """Difficulties and directionalities whose push-forward is closest to the Beta fits.
-
-    Directionalities that are given are kept.
-    """
-    from scipy.optimize import least_squares
-
-    def misses(x: FloatArray) -> FloatArray:
-        return _misses(fits, _problems(x[:4]), special.expit(x[4:]) if given is None else given)
-
-    low = np.concatenate([[0.0, -3.0, 0.0, -3.0], np.full(len(NAMES), -10.0)])
-    high = np.concatenate([[HARDEST, 0.0, HARDEST, 0.0], np.full(len(NAMES), 0.0)])
-    free = low.size if given is None else START.size
-    best = None
-    for scale in (0.003, 0.03):
-        start = np.concatenate([START, special.logit(np.full(len(NAMES), scale))])[:free]
-        found = least_squares(misses, start, bounds=(low[:free], high[:free]))
-        best = found if best is None or found.cost < best.cost else best
-    assert best is not None
-    rms = float(np.sqrt(np.mean(best.fun**2)))
-    directions = special.expit(best.x[4:]) if given is None else given
-    return _problems(best.x[:4]), directions, rms
+def _models(fits: dict[str, Fit]) -> MeasuredModels:
+    """The three of them, as the fit of directionality takes them."""
+    alpha, beta, part = (
+        np.array([getattr(fits[n], key) for n in NAMES]) for key in ("alpha", "beta", "solvable")
+    )
+    return MeasuredModels(NAMES, alpha, beta, part, _losses(), np.array([STEPS[n] for n in NAMES]))
 
 
 def fig12(progress: Progress) -> Reproduction:
     """A mixture of difficulties, common to three models, and each model's directionality."""
     fits = model_fits()
     progress("joint fit", 0.1)
-    problems, found, rms = _jointly(fits)
-    _, _, tripled = _jointly(fits, 3.0 * found)
+    models = _models(fits)
+    problems, found, rms, _ = fit_jointly(models)
+    tripled = fit_jointly(models, given=3.0 * found)[2]
     moved = [
         replace(problems, mean=np.array([problems.mean[0], at])) for at in (1.0, 2.0, 3.0, 4.0)
     ]
-    anywhere = max(float(np.sqrt(np.mean(_misses(fits, one, found) ** 2))) for one in moved)
+    anywhere = max(float(np.sqrt(np.mean(misses(models, one, found) ** 2))) for one in moved)
     progress("intervals", 0.6)
-    alpha, beta, part = (
-        np.array([getattr(fits[n], key) for n in NAMES]) for key in ("alpha", "beta", "solvable")
+    index = relative_directionality(
+        models.alpha, models.beta, models.solvable, models.loss, models.steps, problems, slack=0.01
     )
-    steps = np.array([STEPS[n] for n in NAMES])
-    index = relative_directionality(alpha, beta, part, _losses(), steps, problems, slack=0.01)
     wide = [float(high / low) for low, high in zip(index.low, index.high, strict=True)]
     spike = never_solved(problems, STEPS[BASE])
     missed = 1.0 - fits[BASE].solvable

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from ds3opt.laws.populations import BetaProblems, CountedProblems, Population, SingleRate
+from ds3opt.schema.fitted import JointDraws
 from ds3opt.schema.model_shape import ModelShapeSpec, StoredPrecision
 from ds3opt.schema.quantities import (
     ContradictionError,
@@ -33,6 +34,12 @@ class BetaPopulation(Section):
     """Second parameter of the Beta distribution."""
     solvable: PositiveFraction = 1.0
     """Share of problems that can be solved at all."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the population is from; a file of `ds3opt fit coverage` gives it."""
+    fitted_samples: tuple[Positive, Positive] | None = None
+    """Fewest and most traces of a problem that it was fitted to."""
+    draws: JointDraws = ""
+    """Joint draws of alpha, beta and solvable, as such a file has them."""
 
 
 class SolvedCount(Section):
@@ -81,7 +88,7 @@ class Measured(Section):
     success_counts: tuple[SolvedCount, ...] | None = None
     """Counts per problem, in place or a CSV file with the columns samples and correct."""
     population: BetaPopulation | None = None
-    """Distribution of the chance over problems."""
+    """Distribution of the chance over problems, in place or a file of `ds3opt fit coverage`."""
     outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1)] | None = None
     """Ways of answering that were measured as a whole."""
     output_tokens: Tokens | None = None

@@ -26,12 +26,14 @@ class FittedSpan(Section):
     """Training tokens per parameter."""
     loss: tuple[Number, Number] | None = None
     """Loss."""
+    samples: tuple[Positive, Positive] | None = None
+    """Traces of a problem."""
     source: Text = ""
     """Where these numbers are from."""
 
     @model_validator(mode="after")
     def _upright(self) -> FittedSpan:
-        for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss"):
+        for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss", "samples"):
             ends = getattr(self, name)
             if ends is not None and ends[0] > ends[1]:
                 raise ValueError(f"{name} is upside down: {ends[0]:g} is above {ends[1]:g}")
@@ -135,3 +137,24 @@ class Estimate(Section):
         if drawn and drawn != tuple(self.values):
             raise ValueError(f"draws are of {' '.join(drawn)}, not of the values in their order")
         return self
+
+
+def only_these(found: set[str], *allowed: tuple[str, ...]) -> None:
+    """Refuse values that are not just the constants of a law.
+
+    Raises
+    ------
+    ValueError : with the constants that are missing, or that no such law has.
+    """
+    if not any(found == set(names) for names in allowed):
+        missing = [name for name in allowed[0] if name not in found]
+        known = {name for names in allowed for name in names}
+        extra = sorted(found - known)
+        told = [f"lacks {', '.join(missing)}"] if missing else []
+        told += [f"has {', '.join(extra)}, which is no constant of it"] if extra else []
+        raise ValueError("the law " + (" and ".join(told) or "needs both decays"))
+
+
+def source_of(data: FittedData) -> str:
+    """The data of a fit in one line."""
+    return f"fitted to {data.rows} rows of {data.file}, sha256 {data.sha256[:12]}"

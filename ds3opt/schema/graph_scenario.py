@@ -28,7 +28,7 @@ def check_graph(scenario: Scenario) -> None:
                     f"class {task.name!r} has a level, which goes with model.skill_graph",
                     "give difficulty, or describe the model by a skill_graph",
                 )
-            if task.difficulty is None:
+            if task.difficulty is None and task.observed is None:
                 raise ContradictionError(
                     path,
                     f"class {task.name!r} has no difficulty",
@@ -39,6 +39,13 @@ def check_graph(scenario: Scenario) -> None:
             raise ContradictionError(
                 (*path, "measured"),
                 f"class {task.name!r} is measured, which does not go with model.skill_graph",
+                "give the class a level and skills",
+            )
+        if task.observed is not None:
+            raise ContradictionError(
+                (*path, "observed"),
+                f"class {task.name!r} is fitted to observed accuracies by a loss law, which does "
+                "not go with model.skill_graph",
                 "give the class a level and skills",
             )
         if task.difficulty is not None:

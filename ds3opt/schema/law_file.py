@@ -6,15 +6,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ds3opt.schema.fitted import Estimate, FittedData, Text
+from ds3opt.schema.fitted import Estimate, FittedData, Text, only_these, source_of
 from ds3opt.schema.model import Capability, LossCoefficients
-from ds3opt.schema.quantities import Section
+from ds3opt.schema.quantities import Positive, Section, Tokens
+from ds3opt.schema.sample_law_file import (
+    DirectionalityFile,
+    PopulationFile,
+    VerifierFile,
+    VotingFile,
+)
 
 CONSTANTS = {
     "sigmoid": ("difficulty", "slope", "scale", "offset"),
     "exponential": ("floor", "coefficient", "rate"),
 }
 """Constants of each form of a map from loss to score."""
+TASK_CONSTANTS = ("difficulty", "skills", "directionality", "fatigue")
+"""What is fitted of a class of tasks."""
 _DECAYS = ("data_decay", "parameter_decay")
 _LOSS = (
     "irreducible",
@@ -23,17 +31,6 @@ _LOSS = (
     "parameter_exponent",
     "data_exponent",
 )
-
-
-def _same(found: set[str], *allowed: tuple[str, ...]) -> None:
-    """Refuse values that are not just the constants of a law."""
-    if not any(found == set(names) for names in allowed):
-        missing = [name for name in allowed[0] if name not in found]
-        known = {name for names in allowed for name in names}
-        extra = sorted(found - known)
-        told = [f"lacks {', '.join(missing)}"] if missing else []
-        told += [f"has {', '.join(extra)}, which is no constant of it"] if extra else []
-        raise ValueError("the law " + (" and ".join(told) or "needs both decays"))
 
 
 class LossLawFile(Estimate):
@@ -52,14 +49,14 @@ class LossLawFile(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> LossLawFile:
-        _same(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
+        only_these(set(self.values), _LOSS, (*_LOSS, *_DECAYS))
         self.coefficients()
         return self
 
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
     def coefficients(self) -> dict[str, Any]:
         """What a scenario takes for the law, as plain data."""
@@ -87,7 +84,7 @@ class TaskMap(Estimate):
 
     @model_validator(mode="after")
     def _complete(self) -> TaskMap:
-        _same(set(self.values), CONSTANTS[self.form])
+        only_these(set(self.values), CONSTANTS[self.form])
         if self.form == "sigmoid":
             Capability.model_validate(self.sigmoid())
         return self
@@ -123,16 +120,74 @@ class CapabilityFile(Section):
     @property
     def source(self) -> str:
         """The data in one line."""
-        return _source(self.data)
+        return source_of(self.data)
 
 
-def _source(data: FittedData) -> str:
-    return f"fitted to {data.rows} rows of {data.file}, sha256 {data.sha256[:12]}"
+class TaskClassFit(Estimate):
+    """A class of tasks as measured accuracies explain it."""
+
+    identified: tuple[str, ...] = ()
+    """Constants that the data bound on both sides."""
+    doubts: tuple[Text, ...] = ()
+    """What the data do not tell, and what speaks against the fit."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> TaskClassFit:
+        only_these(set(self.values), TASK_CONSTANTS)
+        skills, iota, fatigue = (self.values[name] for name in TASK_CONSTANTS[1:])
+        if skills != int(skills) or not 1 <= skills <= 1e6:
+            raise ValueError(f"skills are a whole number from 1 up, not {skills:g}")
+        if not 0.0 < iota <= 1.0:
+            raise ValueError(f"directionality is above 0 and at most 1, not {iota:g}")
+        if not 0.0 <= fatigue <= 1.0:
+            raise ValueError(f"fatigue is from 0 to 1, not {fatigue:g}")
+        return self
 
 
-LawFile = LossLawFile | CapabilityFile
-KINDS: dict[str, type[LossLawFile] | type[CapabilityFile]] = {
+class TasksFile(Section):
+    """Fitted classes of tasks."""
+
+    kind: Literal["tasks"]
+    """What the file holds."""
+    version: Literal[1] = 1
+    """Of this layout."""
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """What reports call it."""
+    data: FittedData
+    """What it was fitted to."""
+    loss: Text = ""
+    """Where the losses of the models are from: a column, or a law."""
+    ds3opt_version: Text = ""
+    """What fitted it."""
+    tokens_per_step: Tokens = 25.0
+    """Tokens of one reasoning step, on which the numbers of skills depend."""
+    slope: Positive = 5.0
+    """Of the sigmoid of a step, on which the difficulties depend."""
+    classes: Annotated[dict[str, TaskClassFit], Field(min_length=1)]
+    """A fit for each class."""
+
+    @property
+    def source(self) -> str:
+        """The data in one line."""
+        return source_of(self.data)
+
+
+LawFile = (
+    LossLawFile
+    | CapabilityFile
+    | TasksFile
+    | PopulationFile
+    | VotingFile
+    | VerifierFile
+    | DirectionalityFile
+)
+KINDS: dict[str, type[LawFile]] = {
     "loss_law": LossLawFile,
     "capability": CapabilityFile,
+    "tasks": TasksFile,
+    "coverage": PopulationFile,
+    "voting": VotingFile,
+    "verifier": VerifierFile,
+    "directionality": DirectionalityFile,
 }
 """Every kind of law file by the word in its `kind`."""

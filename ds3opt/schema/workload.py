@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from ds3opt.schema.candidates import Measured
+from ds3opt.schema.fitted import JointDraws
+from ds3opt.schema.observed import FittedClass, ObservedAccuracy
 from ds3opt.schema.quantities import (
     ContradictionError,
     Count,
@@ -51,6 +53,10 @@ class Verifier(Section):
     """Parameters of a verifier model; it reads the prompt and every token that it judges."""
     flop_per_check: FlopOrZero = 0.0
     """FLOP of one check that is not a model, such as running tests."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the figures are from; a file of `ds3opt fit verifier` gives it."""
+    draws: JointDraws = ""
+    """Joint draws of the rates and the discrimination, as such a file has them."""
 
     @model_validator(mode="after")
     def _better_than_chance(self) -> Verifier:
@@ -77,6 +83,10 @@ class WrongAnswers(Section):
     """Each wrong answer's share over that of the one before; 1 is an even split, DS3 (62)."""
     shares: tuple[Positive, ...] | None = None
     """Shares of the wrong answers; at most 1 in sum, the rest abstain."""
+    name: Annotated[str, Field(max_length=200)] = ""
+    """Where the decay is from; a file of `ds3opt fit voting` gives it."""
+    draws: JointDraws = ""
+    """Joint draws of the decay, the top share and the plateau, as such a file has them."""
 
     @model_validator(mode="after")
     def _one_form(self) -> WrongAnswers:
@@ -101,10 +111,16 @@ _OF_THE_LAW = (
     "tokens_per_step",
     "max_output_tokens",
     "context_tokens",
+    "observed",
+    "fitted",
+    "draws",
 )
 """Keys of a class that say how often, and at what length, a trace succeeds."""
+_DRAWN = ("difficulty", "skills", "directionality", "fatigue")
 _UNUSED = {"difficulty": 2.0, "skills": 1}
 """Stand where a class was measured; nothing depends on them."""
+_TO_FIT = 0
+"""Stands for skills that are to be fitted."""
 
 
 class TaskClass(Section):
@@ -143,16 +159,28 @@ class TaskClass(Section):
     deferrable: Fraction = 0.0
     """Share of its tasks that can wait for another period of the day."""
     verifier: Verifier = Verifier(kind="none")
-    """What can judge answers or steps."""
+    """What can judge answers or steps: in place, or a file of `ds3opt fit verifier`."""
     wrong_answers: WrongAnswers | None = None
-    """How wrong answers split; votes are offered only where this is known."""
+    """How wrong answers split, in place or a file of `ds3opt fit voting`; votes are offered only
+    where this is known."""
     measured: Measured | None = None
     """How often a trace of the model was measured to succeed, in place of difficulty and skills:
     accuracy, success_counts or population, with output_tokens. Needs one fixed model."""
+    observed: Annotated[tuple[ObservedAccuracy, ...], Field(min_length=1)] | None = None
+    """Measured accuracies that difficulty, skills, directionality and fatigue are fitted to, those
+    that the class gives held fixed: in place, a CSV file, or a class of a file that
+    `ds3opt fit tasks` wrote, such as tasks.yaml#algebra."""
+    fitted: FittedClass | None = None
+    """What stands behind fitted constants; `observed` fills it in."""
+    draws: JointDraws = ""
+    """Joint draws of difficulty, skills, directionality and fatigue; `observed` fills it in."""
 
     @model_validator(mode="before")
     @classmethod
     def _measured_or_not(cls, data: Any) -> Any:
+        known = isinstance(data, dict) and data.get("measured") is None
+        if known and data.get("observed") is not None:
+            data = {"skills": _TO_FIT, **data}
         if not isinstance(data, dict) or data.get("measured") is None:
             return data
         for key in _OF_THE_LAW:
@@ -161,6 +189,51 @@ class TaskClass(Section):
                     key, f"{key} has no meaning for a class that was measured", f"leave {key} out"
                 )
         return {**_UNUSED, **data}
+
+    def held(self) -> dict[str, float]:
+        """Of the constants that measured accuracies tell, those that the class itself gives."""
+        found: dict[str, float] = {}
+        for name in ("difficulty", "skills"):
+            spread = getattr(self, name)
+            if spread is not None and not (name == "skills" and spread.values == (_TO_FIT,)):
+                if spread.values is None or len(spread.values) != 1:
+                    raise ContradictionError(
+                        name,
+                        f"beside observed, {name} is one number, which is held fixed",
+                        f"leave {name} out to have it fitted",
+                    )
+                found[name] = float(spread.values[0])
+        if isinstance(self.directionality, Directionality):
+            raise ContradictionError(
+                "directionality",
+                "beside observed, directionality is one number, which is held fixed",
+                "leave directionality out to have it fitted",
+            )
+        for name in ("directionality", "fatigue"):
+            if getattr(self, name) is not None:
+                found[name] = float(getattr(self, name))
+        return found
+
+    @model_validator(mode="after")
+    def _draws_of_its_constants(self) -> TaskClass:
+        names = self.draws.split("\n", 1)[0].split()
+        strange = [name for name in names if name not in _DRAWN]
+        if strange:
+            raise ContradictionError(
+                "draws", f"draws has {strange[0]}, which is none of {', '.join(_DRAWN)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _observed_tells_something(self) -> TaskClass:
+        if self.observed is not None and len(self.held()) == 4:
+            raise ContradictionError(
+                "observed",
+                "difficulty, skills, directionality and fatigue are all given: nothing is left to "
+                "fit",
+                "leave out what is to be fitted",
+            )
+        return self
 
     @model_validator(mode="after")
     def _measured_of_traces(self) -> TaskClass:

@@ -21,6 +21,8 @@ IntArray = NDArray[np.intp]
 
 _AT_ONCE = 300_000
 """Pairs of an action and a draw that are worked out together."""
+_CHANCES = 4_000_000
+"""Chances of a step, by draw, cell and task, that are held together."""
 
 
 class Side(Enum):
@@ -72,9 +74,37 @@ def averaged(
     loss : (draw, cell) of the actions' cells.
     groups : of draws, at most; None keeps draws apart.
     """
+    found = _Sums.empty(len(actions))
+    # cells are taken by as many as fit into memory with all of their draws
+    together = max(1, _CHANCES // (len(ensemble) * ensemble.tasks))
+    for begin in range(0, loss.shape[1], together):
+        cells = np.arange(begin, min(begin + together, loss.shape[1]))
+        first, last = np.searchsorted(actions.cell, [cells[0], cells[-1] + 1])
+        if last > first:
+            part = actions.take(np.arange(first, last))
+            part = replace(part, cell=part.cell - begin)
+            _of_cells(
+                ensemble, weights, part, loss[:, cells], groups, side, slack, found, int(first)
+            )
+    return Values(
+        found.success, found.slack, found.tokens, found.pairs, found.pair_slack, found.checking
+    )
+
+
+def _of_cells(
+    ensemble: Ensemble,
+    weights: Weights,
+    actions: Actions,
+    loss: FloatArray,
+    groups: int | None,
+    side: Side,
+    slack: bool,
+    found: _Sums,
+    offset: int,
+) -> None:
+    """Add the averages of some cells' actions, which begin at `offset`."""
     step = ensemble.step_success(loss)  # (draw, cell, task)
     alike = ensemble.alike[actions.task]
-    found = _Sums.empty(len(actions))
     for mask, same in ((alike, True), (~alike, False)):
         index = np.flatnonzero(mask)
         if index.size == 0:
@@ -88,10 +118,7 @@ def averaged(
                 np.repeat(weights.gain[:, None, :], shape[0], axis=1),
                 np.repeat(weights.cost[:, None, :], shape[0], axis=1),
             )
-        _add(ensemble, found, actions.take(index), index, same, grouped, slack)
-    return Values(
-        found.success, found.slack, found.tokens, found.pairs, found.pair_slack, found.checking
-    )
+        _add(ensemble, found, actions.take(index), index + offset, same, grouped, slack)
 
 
 @dataclass

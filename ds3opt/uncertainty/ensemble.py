@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 from ds3opt.errors import Problem as Mistake
 from ds3opt.errors import UsageError
 from ds3opt.laws.capability import step_skill_success
-from ds3opt.laws.loss import LossLaw, Repetition
+from ds3opt.laws.loss import LossLaw
+from ds3opt.laws.loss_laws import LossLaws
+from ds3opt.optimise.side_by_side import stacked_tasks
 from ds3opt.optimise.training import Training
 from ds3opt.policies import TaskTraits
 from ds3opt.problem import Budgets, Problem, Tasks, TrainingSpace
@@ -63,7 +64,7 @@ class Ensemble:
         first = problems[0]
         weight = np.array([t.weight for t in tasks])
         worth = np.array([t.value for t in tasks])
-        stacked = _stacked(tasks)
+        stacked = stacked_tasks(tasks)
         common_tasks = replace(
             tasks[0],
             weight=weight.mean(axis=0),
@@ -123,8 +124,14 @@ class Ensemble:
             training = Training(replace(spaces[0]))
             return lambda n, d: np.broadcast_to(training.reached_loss(n, d), (len(self), n.size))
         unique = np.array([[space.unique_tokens] for space in spaces])
-        law = _law_of_all([space.law for space in spaces])
-        return lambda n, d: np.asarray(law.loss(n, d, unique))
+        law = LossLaws.of(_loss_laws([space.law for space in spaces]))
+
+        def each(parameters: FloatArray, tokens: FloatArray) -> FloatArray:
+            shape = (len(self), parameters.size)
+            sizes, data = (np.broadcast_to(one, shape) for one in (parameters, tokens))
+            return np.asarray(law.loss(sizes, data, unique))
+
+        return each
 
     def losses(self, parameters: FloatArray, training_tokens: FloatArray) -> FloatArray:
         """Loss of models in every draw, (draw, model); infinite tokens where data is infinite."""
@@ -276,55 +283,6 @@ def _loss_laws(laws: Sequence[object]) -> list[LossLaw]:
     if len(own) != len(laws) or len({law.repetition is None for law in own}) > 1:
         raise _refusal("the draws differ in the kind of their loss law", "draw from one law")
     return own
-
-
-def _law_of_all(laws: Sequence[object]) -> LossLaw:
-    """One law whose numbers are columns over draws."""
-    own = _loss_laws(laws)
-
-    def column(name: str, of: Sequence[object]) -> FloatArray:
-        return np.array([[getattr(law, name)] for law in of])
-
-    repetition = None
-    repetitions = [law.repetition for law in own if law.repetition is not None]
-    if repetitions:
-        names = [f.name for f in fields(Repetition) if f.name != "source"]
-        repetition = Repetition(**{name: column(name, repetitions) for name in names})  # type: ignore[arg-type]
-    names = [f.name for f in fields(LossLaw) if f.type == "float"]
-    numbers = {name: column(name, own) for name in names}
-    return LossLaw(**numbers, repetition=repetition)  # type: ignore[arg-type]
-
-
-def _stacked(tasks: Sequence[Tasks]) -> Tasks:
-    """The tasks of all draws one after the other."""
-    per_task = [f.name for f in fields(Tasks) if not f.name.startswith("group_")]
-    arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(t, name) for t in tasks])
-        for name in per_task
-        if name != "traits"
-    }
-    return replace(tasks[0], **arrays, traits=_stacked_traits([t.traits for t in tasks]))
-
-
-def _stacked_traits(traits: Sequence[TaskTraits]) -> TaskTraits:
-    spectra: list[tuple[float, ...]] = []
-    place: dict[tuple[float, ...], int] = {}
-    index = []
-    for one in traits:
-        for shares in one.wrong_answer_shares:
-            if shares not in place:
-                place[shares] = len(spectra)
-                spectra.append(shares)
-        own = np.array([place[shares] for shares in one.wrong_answer_shares] + [-1])
-        index.append(own[one.spectrum])
-    scores = [one.discrimination for one in traits if one.discrimination is not None]
-    return TaskTraits(
-        np.concatenate([one.true_positive_rate for one in traits]),
-        np.concatenate([one.false_positive_rate for one in traits]),
-        tuple(spectra),
-        np.concatenate(index).astype(np.intp),
-        np.concatenate(scores) if scores else None,
-    )
 
 
 def _alike(tasks: Sequence[Tasks]) -> NDArray[np.bool_]:

@@ -32,6 +32,10 @@ class Choice:
     fraction: float
     """Part of the task's requests."""
 
+    def token_budget(self, tokens_per_step: float) -> float:
+        """Tokens that one task may generate, all traces and branches together."""
+        return self.policy.width * tokens_per_step * self.steps
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -45,6 +45,26 @@ class RobustPlan:
     """Kept on average over the draws: the means of their own."""
 
     @property
+    def parameters(self) -> float:
+        """Size of the model."""
+        return self.plan.parameters
+
+    @property
+    def training_tokens(self) -> float:
+        """Of the model; inf where data is infinite, or training is left out."""
+        return self.plan.training_tokens
+
+    @property
+    def values(self) -> FloatArray:
+        """The objective in every draw, (draw,)."""
+        return self.score.value
+
+    @property
+    def used(self) -> dict[str, FloatArray]:
+        """FLOP in every draw under the names of limits, (draw,)."""
+        return self.score.used
+
+    @property
     def gap(self) -> float:
         """Distance between the bounds."""
         return self.upper - self.value

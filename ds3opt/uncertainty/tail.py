@@ -26,6 +26,8 @@ FloatArray = NDArray[np.float64]
 
 _DEAREST = 1e6
 """Cost, over what is left for inference, above which an action is for too few requests to count."""
+_LEAST_VALUE = 1e-14
+"""Values below this only spoil the scale of the linear programme."""
 _LEAST_PART = 1e-9
 """Parts of a task's requests below this are rounding of the linear programme."""
 
@@ -126,6 +128,10 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
 
     draws, count = slices[0].value.shape[0], len(slices)
     value = np.concatenate([each.value for each in slices], axis=1)
+    cost = np.concatenate([each.cost for each in slices])
+    # in parts of requests that the limits pay for, so that no number is large
+    unit = 1.0 / np.maximum(cost, 1.0)
+    value = np.where(value > _LEAST_VALUE, value, 0.0) * unit
     columns = value.shape[1]
     which = np.repeat(np.arange(count), [len(each.actions) for each in slices])
     owner = which * tasks + np.concatenate([each.actions.task for each in slices])
@@ -134,10 +140,10 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
         [-value, np.zeros((draws, count)), np.ones((draws, 1)), -np.eye(draws)], axis=1
     )
     whole = np.zeros((count * tasks, falls.shape[1]))
-    whole[owner, np.arange(columns)] = 1.0
+    whole[owner, np.arange(columns)] = unit
     whole[np.arange(count * tasks), columns + np.arange(count * tasks) // tasks] = -1.0
     paid = np.zeros((count, falls.shape[1]))
-    paid[which, np.arange(columns)] = np.concatenate([each.cost for each in slices])
+    paid[which, np.arange(columns)] = cost * unit
     paid[np.arange(count), columns + np.arange(count)] = -1.0
     one = np.zeros((1, falls.shape[1]))
     one[0, columns : columns + count] = 1.0
@@ -158,7 +164,8 @@ def best_mix(slices: Sequence[Slice], tail: float, tasks: int) -> TailMix:
         even, none = np.full(draws, 1.0 / draws), [np.zeros(len(e.actions)) for e in slices]
         return TailMix(0.0, np.full(count, 1.0 / count), tuple(none), even)
     dual = np.clip(-solved.ineqlin.marginals[:draws], 0.0, most)
-    amount = np.where(solved.x[:columns] > _LEAST_PART, solved.x[:columns], 0.0)
+    amount = solved.x[:columns] * unit
+    amount = np.where(amount > _LEAST_PART, amount, 0.0)
     return TailMix(
         -float(solved.fun or 0.0),
         solved.x[columns : columns + count],

@@ -207,7 +207,7 @@ def test_numbers_beyond_doubles_are_told_by_their_logarithm(run) -> None:
             "needs --output-tokens and --output",
         ),
         ("--counts missing.csv", "there is no file"),
-        ("--counts missing.csv --alpha 1", "give either --counts, or --alpha"),
+        ("--counts missing.csv --alpha 1", "give one of --counts, --population, or --alpha"),
         ("--counts empty.csv", "has no column 'samples'"),
         ("--counts header.csv", "has a header but no problem"),
         ("--counts wrong.csv", "wrong.csv:3: 4 of 3 samples cannot be correct"),

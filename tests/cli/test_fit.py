@@ -320,7 +320,18 @@ def test_the_law_files_of_the_guide_are_those_of_its_tables(tmp_path, said) -> N
     usual = ("--bootstrap", "300", "-o", "-")
     loss = ("fit", "loss", str(folder / "runs.csv"), "--drop", "19,38", "--name", "ours", *usual)
     maps = ("fit", "accuracy", str(folder / "scores.csv"), "--name", "maps", *usual)
-    for name, command in (("ours.yaml", loss), ("maps.yaml", maps)):
+    few = ("--bootstrap", "200", "-o", "-")
+    counts, samples = str(folder / "counts.csv"), str(folder / "samples.csv")
+    commands = {
+        "ours": loss,
+        "maps": maps,
+        "small": ("fit", "coverage", counts, "--model", "small", "--name", "small", *few),
+        "large": ("fit", "coverage", counts, "--model", "large", "--name", "large", *few),
+        "voting": ("fit", "voting", samples, "--name", "voting", *few),
+        "judge": ("fit", "verifier", samples, "--parameters", "7B", "--name", "judge", *few),
+    }
+    for stem, command in commands.items():
+        name = f"{stem}.yaml"
         kept = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
         found = yaml.safe_load(said(*command)[1])
         pairs = [(kept, found)]

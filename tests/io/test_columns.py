@@ -42,9 +42,12 @@ def test_an_exact_name_wins_and_a_told_one_too():
 
 
 def test_two_usual_names_are_refused():
-    (problem,) = refused("params,model_size,loss\n1,2,3\n")
+    text = "params,model_size,loss\n1,2,3\n"
+    (problem,) = refused(text, {})
     assert problem.message == "params and model_size may both be parameters"
     assert problem.hint == "say which: --column parameters=params"
+    (problem,) = refused(text)  # of a command that has no such option
+    assert problem.hint == "rename one, or call it parameters"
 
 
 def test_a_told_name_that_is_not_there():

@@ -100,6 +100,7 @@ def _best(
         # what serves a millionth of a class at most only spoils the programme's scale
         kept = [np.flatnonzero(cost <= 1e6 * room) for cost in costs]
         gains = [gain[:, index] for gain, index in zip(gains, kept, strict=True)]
+        gains = [np.where(gain > 1e-14, gain, 0.0) for gain in gains]
         costs = [cost[index] for cost, index in zip(costs, kept, strict=True)]
     draws = gains[0].shape[0]
     columns = sum(cost.size for cost in costs)
@@ -108,15 +109,28 @@ def _best(
     whole = np.zeros((len(costs), columns + 1 + draws))
     whole[owner, np.arange(columns)] = 1.0
     paid = np.zeros((1, columns + 1 + draws))
+    if room <= 0.0:
+        return 0.0
     paid[0, :columns] = np.concatenate(costs) / room if math.isfinite(room) else 0.0
-    solved = linprog(
-        np.concatenate([np.zeros(columns), [-1.0], np.full(draws, 1.0 / (tail * draws))]),
-        A_ub=np.concatenate([falls, whole, paid]),
-        b_ub=np.concatenate([np.zeros(draws), np.ones(len(costs) + 1)]),
-        bounds=[(0, None)] * columns + [(None, None)] + [(0, None)] * draws,
-        method="highs",
-    )
-    return -float(solved.fun)
+    # the simplex method gives up on some programmes whose numbers span many powers of ten
+    for method in ("highs", "highs-ipm"):
+        solved = linprog(
+            np.concatenate([np.zeros(columns), [-1.0], np.full(draws, 1.0 / (tail * draws))]),
+            A_ub=np.concatenate([falls, whole, paid]),
+            b_ub=np.concatenate([np.zeros(draws), np.ones(len(costs) + 1)]),
+            bounds=[(0, None)] * columns + [(None, None)] + [(0, None)] * draws,
+            method=method,
+        )
+        if solved.fun is not None:
+            break
+    # programmes are solved to about 1e-7: what is claimed must be reached within the limits
+    amount = np.maximum(solved.x[:columns], 0.0)
+    amount /= np.maximum(np.bincount(owner, amount), 1.0)[owner]
+    amount /= max(float(paid[0, :columns] @ amount), 1.0)
+    reached = np.sort(np.concatenate(gains, axis=1) @ amount)
+    most = 1.0 / (tail * draws)
+    parts = np.clip(1.0 - most * np.arange(draws), 0.0, most)
+    return float(parts @ reached)
 
 
 def best(

@@ -78,6 +78,11 @@ def test_no_plan_beats_the_bound_of_the_worst_draws(seed: int, oracle: Oracle) -
     contest(seed, 0.4, oracle)
 
 
+def test_sizes_cut_off_within_the_gap_still_count(oracle: Oracle) -> None:
+    """The best model is the smallest on the fewest tokens, and hardly better than its neighbours"""
+    contest(149, 0.3, oracle, side=8, draws=5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tail", [1.0, 0.4, 0.1])
 @pytest.mark.parametrize("seed", range(100))

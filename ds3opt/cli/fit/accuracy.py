@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ds3opt.fit.doubts import Doubt
     from ds3opt.io.columns import Column
     from ds3opt.laws._types import FloatArray
-    from ds3opt.laws.loss import LossLaw
     from ds3opt.report.document import Document, Table
     from ds3opt.report.values import Value
     from ds3opt.schema.law_file import CapabilityFile
@@ -161,7 +160,9 @@ def read_scores(
         raise UsageError(*problems[:20])
     loss_name = f"column {rows.found.get('loss')}"
     if law is not None:
-        chosen = _chosen_law(law)
+        from ds3opt.cli.laws import named_law
+
+        chosen = named_law(law)
         loss_name = f"law {chosen.name}"
         numbers["loss"] = np.asarray(chosen.loss(numbers["parameters"], numbers["tokens"]))
     names = rows.words(task) if rows.has("task") else [ONE_TASK] * len(rows.records)
@@ -183,17 +184,6 @@ def read_scores(
             ),
         )
     return given, found, loss_name
-
-
-def _chosen_law(law: str) -> LossLaw:
-    """A published law by name, or a fitted one by its file."""
-    from ds3opt.cli.laws import published
-    from ds3opt.io.law_files import names_file, resolve_loss_law
-    from ds3opt.schema.model import LossCoefficients
-
-    if not names_file(law):
-        return published(law)
-    return LossCoefficients.model_validate(resolve_loss_law(law, ())).law()
 
 
 def _constants(form: str, offset: float | None, ceiling: float | None) -> int:

@@ -24,7 +24,7 @@ def law_file_document(found: LawFile) -> Document:
     from ds3opt.cli.laws import BUDGETS
     from ds3opt.report.document import Document
     from ds3opt.schema.fitted import parsed_draws
-    from ds3opt.schema.law_file import LossLawFile
+    from ds3opt.schema.law_file import CapabilityFile, LossLawFile, TasksFile
     from ds3opt.schema.model import LossCoefficients
 
     if isinstance(found, LossLawFile):
@@ -36,14 +36,20 @@ def law_file_document(found: LawFile) -> Document:
         data: dict[str, Any] = found.model_dump(exclude={"draws"})
         data["compute_optimal"] = optimum_data(law, draws, BUDGETS)
         records = constants_records(found.values, _known(found), found.fixed)
+    elif not isinstance(found, (CapabilityFile, TasksFile)):
+        tables = (_constants("Constants", found), _about(found, "About"))
+        data = found.model_dump(exclude={"draws"})
+        records = constants_records(found.values, _known(found), found.fixed)
     else:
+        key = "classes" if isinstance(found, TasksFile) else "tasks"
+        every: Mapping[str, Estimate] = getattr(found, key)
         parts = [
             (_constants(f"Constants of {name}", one), _about(one, f"About {name}"))
-            for name, one in found.tasks.items()
+            for name, one in every.items()
         ]
         tables = tuple(table for pair in parts for table in pair)
-        data = found.model_dump(exclude={"tasks": {name: {"draws"} for name in found.tasks}})
-        records = _records(found.tasks)
+        data = found.model_dump(exclude={key: {name: {"draws"} for name in every}})
+        records = _records(every)
     title = f"{found.name}: {found.source}"
     return Document(title, tables, {"schema_version": 1, **data}, records)
 
@@ -81,12 +87,13 @@ def _about(found: Estimate, title: str) -> Table:
     from ds3opt.report.words import dimension_shown, words_of
 
     rows: list[tuple[Value, Value]] = []
-    for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss"):
+    for name in ("parameters", "training_tokens", "tokens_per_parameter", "loss", "samples"):
         ends = getattr(found.fitted_range, name)
         if ends is not None:
             low, high = ends
-            dimension = "number" if name == "loss" else dimension_shown(name)
-            words = name if name == "loss" else words_of(name)
+            plain = name in {"loss", "samples"}
+            dimension = "number" if plain else dimension_shown(name)
+            words = name if plain else words_of(name)
             rows.append((f"fitted on {words}", Interval(low, high, dimension)))
     for name, value in found.diagnostics.items():
         number = isinstance(value, (int, float))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ds3opt.errors import Location, Problem, UsageError
 
@@ -18,6 +19,44 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """Lines that a message names."""
+
+
+def stem_of(name: str) -> str:
+    """What a law may be called after a file.
+
+    >>> stem_of("logs/runs.csv"), stem_of("<stdin>")
+    ('runs', 'stdin')
+    """
+    return "stdin" if name.startswith("<") else Path(name).stem
+
+
+def file_of(name: str) -> str:
+    """A file as a law file names it."""
+    return name if name.startswith("<") else Path(name).name
+
+
+class Source(Protocol):
+    """What a fit was given: a table, or a log."""
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it."""
+
+    @property
+    def stem(self) -> str:
+        """As a law may be called."""
+
+    def data(self) -> FittedData:
+        """What a law file says of it."""
+
+    def where(self, rows: Sequence[int]) -> str:
+        """Places of some rows."""
+
+    def line(self, row: int) -> int:
+        """Line of a row."""
+
+    def problem(self, doubt: Doubt) -> Problem:
+        """A doubt as a problem at its place."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +78,16 @@ class Given:
     @property
     def stem(self) -> str:
         """The file's name as a law may be called."""
-        return "stdin" if self.name.startswith("<") else Path(self.name).stem
+        return stem_of(self.name)
 
     def data(self) -> FittedData:
         """What a law file says of the table."""
         from ds3opt.schema.fitted import FittedData
 
         used = len(self.rows.records)
-        name = self.name if self.name.startswith("<") else Path(self.name).name
-        return FittedData(file=name, sha256=self.sha256, rows=used, left_out=self.read - used)
+        return FittedData(
+            file=file_of(self.name), sha256=self.sha256, rows=used, left_out=self.read - used
+        )
 
     def where(self, rows: Sequence[int]) -> str:
         """Places of some rows: ``runs.csv:2, 5 and 3 more``."""
@@ -55,6 +95,10 @@ class Given:
         text = ", ".join(numbers[:_SHOWN])
         more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
         return f"{self.name}:{text}{more}"
+
+    def line(self, row: int) -> int:
+        """Line of a row."""
+        return self.rows.records[row].line
 
     def problem(self, doubt: Doubt) -> Problem:
         """A doubt as a problem at its first row, or at the table."""
@@ -95,6 +139,11 @@ def read_table(
     return _of_group(given, group)
 
 
+def sha256_of(path: str) -> str:
+    """Of a file that has been read."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _hash(path: str, text: str) -> str:
     """SHA-256 of the file itself; of the text where it came through a pipe."""
     try:
@@ -127,7 +176,65 @@ def _of_group(given: Given, group: str | None) -> Given:
     return given.take([i for i, name in enumerate(names) if name == group])
 
 
-def warnings_table(given: Given, doubts: Sequence[Doubt]) -> Table:
+def chosen(given: Given, column: str, name: str | None) -> Given:
+    """Rows of one name of a column, such as one model; all where there is only one.
+
+    Raises
+    ------
+    UsageError : several names of which none is chosen; a name that no row has.
+    """
+    if not given.rows.has(column):
+        if name is not None:
+            place = given.rows.header.place
+            message = f"--{column}: there is no column {column}"
+            raise UsageError(Problem(message, location=place))
+        return given
+    header = given.rows.found[column]
+    names = [one.cells.get(header, "").strip() for one in given.rows.records]
+    listed = list(dict.fromkeys(names))
+    if name is None:
+        if len(listed) < 2:
+            return given
+        other = next(i for i, one in enumerate(names) if one != names[0])
+        shown = ", ".join(repr(one) for one in listed[:_SHOWN])
+        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+        message = f"{len(listed)} {column}s are mixed in one table: {shown}{more}"
+        hint = f'choose one: --{column} "{listed[0] or "NAME"}"'
+        raise UsageError(given.rows.problem(other, column, message, hint))
+    if name not in listed:
+        near = difflib.get_close_matches(name, listed, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(listed[:20])}"
+        raise UsageError(Problem(f"--{column}: no row is of {column} {name!r}", hint=hint))
+    return given.take([i for i, one in enumerate(names) if one == name])
+
+
+def where(given: Given, settings: Sequence[str] | None) -> Given:
+    """Rows whose cells are as told: ``--where metric=coverage``.
+
+    Raises
+    ------
+    UsageError : another form; a column that is not there; no row left.
+    """
+    for text in settings or ():
+        header, equals, wanted = text.partition("=")
+        if not equals:
+            raise UsageError(f"--where takes HEADER=VALUE, not {text!r}")
+        place = given.rows.header.place
+        if header not in given.rows.header.columns:
+            near = difflib.get_close_matches(header, given.rows.header.columns, n=1)
+            hint = f"did you mean {near[0]}?" if near else ""
+            message = f"--where: there is no column {header}"
+            raise UsageError(Problem(message, hint=hint, location=place))
+        cells = [one.cells.get(header, "").strip() for one in given.rows.records]
+        kept = [i for i, cell in enumerate(cells) if cell == wanted]
+        if not kept:
+            hint = f"there are {', '.join(list(dict.fromkeys(cells))[:10])}"
+            raise UsageError(Problem(f"--where: no row has {header} {wanted!r}", hint=hint))
+        given = given.take(kept)
+    return given
+
+
+def warnings_table(given: Source, doubts: Sequence[Doubt]) -> Table:
     """Doubts as a report shows them."""
     from ds3opt.report.document import Column, Table
 
@@ -139,13 +246,13 @@ def warnings_table(given: Given, doubts: Sequence[Doubt]) -> Table:
     return Table("Warnings", (Column("message", ""),), tuple(rows), header=False)
 
 
-def warnings_data(given: Given, doubts: Sequence[Doubt]) -> list[dict[str, object]]:
+def warnings_data(given: Source, doubts: Sequence[Doubt]) -> list[dict[str, object]]:
     """Doubts as machines read them."""
     return [
         {
             "code": doubt.code,
             "message": doubt.message,
-            "lines": [given.rows.records[i].line for i in doubt.rows],
+            "lines": [given.line(i) for i in doubt.rows],
             "hint": doubt.hint,
         }
         for doubt in doubts
