@@ -22,6 +22,7 @@ from ds3opt.cli.plot import plot
 from ds3opt.cli.reproduce import reproduce
 from ds3opt.cli.scenarios import scenarios
 from ds3opt.cli.schema import schema
+from ds3opt.cli.sensitivity import sensitivity
 from ds3opt.cli.simulate import simulate
 from ds3opt.cli.solve import solve
 from ds3opt.cli.validate import validate
@@ -68,6 +69,11 @@ _COMMANDS = (
         "evaluate quickstart --parameters 1B --training-tokens 100B",
     ),
     (explain, "Why this plan, and what would change it.", "explain quickstart --quick"),
+    (
+        sensitivity,
+        "Which number matters, and which to measure next.",
+        "sensitivity mine.yaml --draws 500 --plot tornado.svg",
+    ),
     (plot, "An answer as a picture.", "plot quickstart --kind classes -o classes.svg"),
     (
         coverage,

@@ -79,7 +79,7 @@ def solve_over_draws(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        _say_kept(view, journal, draws)
+        say_kept(view, journal, draws)
         raise
     finally:
         journal.close()
@@ -91,7 +91,8 @@ def solve_over_draws(
     return exit_code(found.point)
 
 
-def _say_kept(view: View, journal: DrawJournal, draws: int) -> None:
+def say_kept(view: View, journal: DrawJournal, draws: int) -> None:
+    """Say how many draws an interrupted run has kept."""
     kept = len(journal.known())
     if kept:
         view.say(f"ds3opt: {kept} of {draws} draws are kept; the same command goes on from there")

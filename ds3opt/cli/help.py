@@ -11,6 +11,7 @@ ORDER = (
     "pareto",
     "evaluate",
     "explain",
+    "sensitivity",
     "plot",
     "simulate",
     "coverage",

@@ -13,7 +13,7 @@ from ds3opt.errors import ExitCode, Problem, UsageError
 if TYPE_CHECKING:
     from ds3opt.plot.canvas import PictureFormat
 
-Kind = Literal["frontier", "classes", "contours", "success"]
+Kind = Literal["frontier", "classes", "contours", "success", "tornado"]
 
 
 @with_view()
@@ -27,7 +27,9 @@ def plot(
     ],
     kind: Annotated[
         Kind,
-        typer.Option("--kind", metavar="KIND", help="frontier, classes, contours or success."),
+        typer.Option(
+            "--kind", metavar="KIND", help="frontier, classes, contours, success or tornado."
+        ),
     ] = "frontier",
     settings: Settings = None,
     hardware_path: HardwarePath = None,
@@ -36,6 +38,7 @@ def plot(
 
     frontier: the optimum over a limit, certified, and simple rules. classes: the allocation.
     contours: accuracy over training and inference compute. success: against tokens, by policy.
+    tornado: the answer at both ends of what is uncertain.
     """
     from ds3opt.io.files import write_atomic
     from ds3opt.plot.canvas import picture_format_of, require_matplotlib

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ds3opt.errors import Problem, UsageError
-from ds3opt.plot import classes, contours, frontier, success
+from ds3opt.plot import classes, contours, frontier, success, tornado
 from ds3opt.plot.canvas import PictureFormat, picture
 from ds3opt.schema import Scenario
 
+if TYPE_CHECKING:
+    from ds3opt.optimise.solution import Solution
+    from ds3opt.uncertainty.tornado import Bar
+
 Progress = Callable[[str, float], None]
 
-KINDS = ("frontier", "classes", "contours", "success")
-_NEED_SCENARIO = ("contours", "success")
+KINDS = ("frontier", "classes", "contours", "success", "tornado")
+_NEED_SCENARIO = ("contours", "success", "tornado")
 
 
 def scenario_picture(
@@ -40,6 +44,10 @@ def scenario_picture(
     if kind == "contours":
         around = contours.contours_of(scenario, progress)
         return picture(partial(contours.draw, picture=around), picture_format, height_inches=5.2)
+    if kind == "tornado":
+        from ds3opt.uncertainty.sensitivity import tornado_of
+
+        return tornado_picture(*tornado_of(scenario, progress=progress), picture_format)
     shown = success.success_of(scenario, progress)
     width, height = shown.size_inches
     return picture(
@@ -47,6 +55,22 @@ def scenario_picture(
         picture_format,
         width_inches=width,
         height_inches=height,
+    )
+
+
+def tornado_picture(point: Solution, bars: Sequence[Bar], picture_format: PictureFormat) -> bytes:
+    """A picture of the answer at both ends of what is uncertain.
+
+    Raises
+    ------
+    UsageError : where nothing is uncertain, or no allocation keeps the limits.
+    """
+    around = tornado.tornado_of_bars(point, bars)
+    return picture(
+        partial(tornado.draw, picture=around),
+        picture_format,
+        width_inches=8.6,
+        height_inches=around.height_inches,
     )
 
 

@@ -58,6 +58,17 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Noisy:
+    """An estimate with its error, shown with no more digits than the error allows."""
+
+    value: float | None
+    error: float
+    unit: str = ""
+    """Behind the number, such as " %"."""
+    signed: bool = True
+
+
+@dataclass(frozen=True)
 class Phrase:
     """Words around values: a template with one ``{}`` for each."""
 
@@ -65,7 +76,7 @@ class Phrase:
     values: tuple[Value, ...]
 
 
-Value = str | bool | int | float | None | Measure | Certified | Interval | Phrase
+Value = str | bool | int | float | None | Measure | Certified | Interval | Phrase | Noisy
 
 LEFT = frozenset({"text"})
 """Dimensions whose columns are aligned to the left."""
@@ -98,6 +109,8 @@ def shown(value: Value, dimension: str = "text", precision: int = 3) -> str:
         return _from_to(low, high)
     if isinstance(value, Certified):
         return _certified(value, precision)
+    if isinstance(value, Noisy):
+        return "-" if value.value is None else _noisy(value.value, value, precision)
     if isinstance(value, Measure):
         return "-" if value.value is None else _number(value.value, value.dimension, precision)
     if value is None or value == "":
@@ -241,6 +254,26 @@ _SPECIAL: dict[str, Callable[[float, int], str]] = {
 }
 
 
+def _noisy(value: float, of: Noisy, precision: int) -> str:
+    """As many digits as the error leaves, at most `precision`; else 0 within what it may be.
+
+    >>> shown(Noisy(-1.5801, 0.12)), shown(Noisy(0.2203, 0.0006)), shown(Noisy(0.03, 0.04))
+    ('-1.6', '+0.220', '0 within 0.07')
+    """
+    if math.isnan(value):
+        return "-"
+    if not abs(value) > of.error:
+        most = abs(value) + of.error
+        return f"0 within {format_number(most, 1)}{of.unit}" if most else f"0{of.unit}"
+    size = math.floor(math.log10(abs(value)))
+    known = math.floor(math.log10(of.error)) if of.error > 0.0 else size - precision
+    decimals = -max(known, size - precision + 1)
+    if decimals < 0:
+        value = round(value, decimals)
+    text = f"{value:{'+' if of.signed else ''}.{max(decimals, 0)}f}"
+    return text + of.unit
+
+
 def _from_to(low: str, high: str) -> str:
     if low == high:
         return low
@@ -329,7 +362,7 @@ def raw(value: Value) -> object:
     if isinstance(value, Certified):
         parts = {"low": value.low, "high": value.high, "gap": value.gap}
         value = parts.get(value.part, Interval(value.low, value.high, value.dimension))
-    if isinstance(value, Measure):
+    if isinstance(value, (Measure, Noisy)):
         value = value.value
     if isinstance(value, Interval):
         return f"{raw(value.low)} to {raw(value.high)}"

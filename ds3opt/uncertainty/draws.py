@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,20 @@ def constants(scenario: Scenario) -> tuple[Constant, ...]:
     and the constants of fitted laws that come with a table of joint draws.
     """
     return tuple(_constant(scenario, one) for one in _uncertain(scenario))
+
+
+def quantiles(scenario: Scenario, levels: Sequence[float]) -> FloatArray:
+    """Quantiles of each of `constants`, (constant, level), in base units.
+
+    Of distributions they are exact, of listed draws those of the list.
+    """
+    rows = []
+    for one in _uncertain(scenario):
+        listed = one.form == "draws"
+        probability = np.asarray(levels, dtype=np.float64)
+        found = np.quantile(one.draws, probability) if listed else one.quantile(probability)
+        rows.append(one.domain.rounded(found))
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(levels))
 
 
 def sample(scenario: Scenario, draws: int, seed: int) -> Sample:

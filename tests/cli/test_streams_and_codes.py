@@ -243,6 +243,7 @@ COMMANDS = {
     "solve": "SCENARIO",
     "pareto": "SCENARIO",
     "evaluate": "SCENARIO",
+    "sensitivity": "SCENARIO",
     "simulate": "[SCENARIO]",
     "check": "[SCENARIO...]",
     "diff": "A B",
@@ -283,8 +284,9 @@ def test_help_names_arguments_describes_options_and_gives_an_example(
 def test_commands_are_listed_in_the_order_of_use(run) -> None:
     listed = run("--help").stdout.split("Commands:\n")[1]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        "solve", "pareto", "evaluate", "explain", "plot", "simulate", "coverage", "check", "diff",
-        "scenarios", "laws", "fit", "hardware", "validate", "reproduce", "schema", "new",
+        "solve", "pareto", "evaluate", "explain", "sensitivity", "plot", "simulate", "coverage",
+        "check", "diff", "scenarios", "laws", "fit", "hardware", "validate", "reproduce",
+        "schema", "new",
     ]  # fmt: skip
 
 

@@ -14,12 +14,13 @@ from ds3opt.errors import UsageError
 from ds3opt.io.loader import load_scenario, validate
 from ds3opt.io.yaml_source import load_yaml
 from ds3opt.optimise.solve import solve
-from ds3opt.plot import classes, contours, frontier, success
+from ds3opt.plot import classes, contours, frontier, success, tornado
 from ds3opt.plot.canvas import picture as drawn
 from ds3opt.plot.kinds import result_picture, scenario_picture
 from ds3opt.plot.scales import axis_label
 from ds3opt.report.document import plain
 from ds3opt.report.solution_data import solution_data
+from ds3opt.uncertainty.sensitivity import tornado_of
 
 pytest.importorskip("matplotlib")
 
@@ -253,3 +254,31 @@ def test_contours_that_lie_close_are_thinned():
     percent = np.concatenate([np.linspace(0.0, 60.0, 900), np.linspace(97.0, 99.99, 100)])
     kept = contours._apart([10, 20, 50, 98, 99, 99.5, 99.9], percent)
     assert kept == [10, 20, 50, 98, 99, 99.5]
+
+
+def test_a_tornado_goes_from_the_answer_to_both_ends():
+    data = copy.deepcopy(SMALL)
+    data["workload"]["mix"][0]["difficulty"] = {"value": 2.6, "interval": [2.5, 2.7]}
+    data["workload"]["tasks"] = {"value": 1e8, "interval": [0.5e8, 2e8]}
+    data["workload"]["mix"][1].pop("min_accuracy")
+    point, bars = tornado_of(scenario_of(data))
+    picture = tornado.tornado_of_bars(point, bars)
+    assert [panel.name for panel in picture.panels] == ["accuracy", "parameters", "training_tokens"]
+    assert set(picture.labels) == {"plain: difficulty\n2.5 to 2.7", "tasks\n50 to 200 M tasks"}
+    widths = [abs(high - low) for low, high in picture.panels[0].ends]
+    assert widths == sorted(widths, reverse=True)
+    accuracy = dict(zip(picture.labels, picture.panels[0].ends, strict=True))
+    low, high = accuracy["tasks\n50 to 200 M tasks"]
+    assert low > picture.panels[0].point > high
+    assert same_twice(partial(tornado.draw, picture=picture))
+
+
+def test_an_end_without_an_answer_is_said_to_be_infeasible():
+    panel = tornado.Panel("accuracy", 0.5, ((None, 0.7),))
+    picture = tornado.TornadoPicture("Small", ("tasks",), (panel,))
+    assert b"infeasible" in drawn(partial(tornado.draw, picture=picture), "svg")
+
+
+def test_there_is_no_tornado_without_uncertainty():
+    with pytest.raises(UsageError, match="nothing in the scenario is uncertain"):
+        tornado.tornado_of_bars(*tornado_of(scenario_of(SMALL)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ds3opt.report.values import Certified, Interval, Measure, Phrase, Value, raw, shown
+from ds3opt.report.values import Certified, Interval, Measure, Noisy, Phrase, Value, raw, shown
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,27 @@ def test_raw_values_keep_every_digit() -> None:
     parts = [raw(Certified(0.5, 0.75, "percent", part)) for part in ("low", "high", "gap", "all")]
     assert parts == [0.5, 0.75, 0.25, "0.5 to 0.75"]
     assert raw(Certified(1.0, 2.0, "flop", "gap", relative=True)) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Noisy(-1.5801, 0.12), "-1.6"),
+        (Noisy(0.2203, 0.0006), "+0.220"),
+        (Noisy(0.2203, 0.0), "+0.220"),
+        (Noisy(0.03, 0.04), "0 within 0.07"),
+        (Noisy(0.0, 0.0), "0"),
+        (Noisy(None, 0.0), "-"),
+        (Noisy(1234.0, 60.0), "+1230"),
+        (Noisy(1284.0, 300.0), "+1300"),
+        (Noisy(62.4, 8.0, " %", signed=False), "62 %"),
+        (Noisy(3.0, 8.0, " %", signed=False), "0 within 11 %"),
+        (Noisy(math.nan, 0.1), "-"),
+    ],
+)
+def test_no_more_digits_than_the_error_allows(value: Noisy, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_an_estimate_is_whole_for_machines() -> None:
+    assert raw(Noisy(0.12345678, 0.1)) == 0.12345678
