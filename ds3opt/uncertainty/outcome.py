@@ -207,7 +207,9 @@ def _beyond_optimum(solution: Solution) -> dict[str, float | None]:
         return {}
     relative = solution.objective != "loss"
     return {
-        BEYOND + rule.name: None if rule.value is None else rule.value / best - 1.0
+        BEYOND + rule.name: None
+        if rule.value is None
+        else rule.value / best - 1.0
         if relative
         else rule.value - best
         for rule in solution.baselines
