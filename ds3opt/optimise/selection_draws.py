@@ -187,8 +187,8 @@ def how_sure(
 def interval_of(values: FloatArray) -> Ends:
     """Interval of `LEVEL` of numbers that vary without steps, (draw,).
 
-    >>> interval_of(np.arange(101.0))
-    (2.5, 97.5)
+    >>> interval_of(np.arange(81.0))
+    (2.0, 78.0)
     """
     low, high = np.quantile(values, _ENDS)
     return float(low), float(high)

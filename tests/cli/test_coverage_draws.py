@@ -81,7 +81,7 @@ def test_table_csv_and_the_others(said) -> None:
     assert "FLOP, 95" not in said("--target", "0.8")[1]
     rows = list(csv.DictReader(io.StringIO(said(*asked, "-f", "csv")[1])))
     assert [row["samples_high"] for row in rows] == ["70", "", "out of reach", ""]
-    assert [row["samples_to_be_95_percent_sure"] for row in rows][0] == "53"
+    assert next(row["samples_to_be_95_percent_sure"] for row in rows) == "53"
     assert rows[2]["flop_high"] == rows[2]["usd_high"] == "out of reach"
     assert float(rows[0]["usd_low"]) == pytest.approx(17 * 300 * 0.8e-6)
     assert rows[2]["out_of_reach_in"] == "0.16"
@@ -121,7 +121,8 @@ def test_without_draws_as_by_constants(said, tmp_path, capsys, kept: int, form: 
         lines = [" ".join(line.split()) for line in lines]
         expected = [" ".join(line.split()) for line in expected]
     assert lines == expected
-    assert "draws" not in out and "95 %" not in out
+    assert "draws" not in out
+    assert "95 %" not in out
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,8 @@ def test_broken_draws_are_named(said, tmp_path, old: str, new: str, told: str) -
     edited(tmp_path, old, new)
     code, out, err = said("--target", "0.8")
     assert (code, out) == (2, "")
-    assert "small.yaml:" in err and told in err
+    assert "small.yaml:" in err
+    assert told in err
     assert "Traceback" not in err
 
 
