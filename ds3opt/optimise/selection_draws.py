@@ -14,7 +14,7 @@ from ds3opt.optimise.selection import ORACLE, Prices, Reach, Selection
 
 LEVEL = 0.95
 """Of the intervals, half of the rest on each side."""
-_ENDS = (0.5 * (1.0 - LEVEL), 0.5 * (1.0 + LEVEL))
+_ENDS = (0.025, 0.975)
 SURE = 0.95
 """Share of the draws in which a planner wants a target reached."""
 _BLOCK = 4_000_000
