@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ds3opt.fit.coverage import Counts, fit_coverage
+from ds3opt.laws.coverage import samples_for_coverage
 from ds3opt.laws.populations import BetaProblems
 from ds3opt.optimise.selection import Budget, Prices, select
 from ds3opt.optimise.selection_draws import (
@@ -17,6 +19,7 @@ from ds3opt.optimise.selection_draws import (
     enough_in,
     how_sure,
     interval_of,
+    whole_interval,
 )
 
 POINT = (0.6, 1.5, 0.95)
@@ -163,6 +166,29 @@ def test_enough_is_the_least_that_is(values: list[float], percent: int) -> None:
     # in whole numbers: rounding decides nothing
     assert 100 * sum(value <= found for value in values) >= percent * len(values)
     assert 100 * sum(value < found for value in values) < percent * len(values)
+
+
+@pytest.mark.slow
+def test_orders_keep_their_word() -> None:
+    """Data of a known truth: nominal 95 % hold in 90 to 98 %, the point figure in about half.
+
+    Over 300 sets of data the share that holds has a standard error of 1.3 points.
+    """
+    generator = np.random.default_rng(5)
+    truth = float(samples_for_coverage(0.8, 0.4, 1.2, 0.97))
+    inside, ordered, guessed = [], [], []
+    for seed in range(300):
+        chances = generator.beta(0.4, 1.2, 150) * (generator.random(150) < 0.97)
+        right = generator.binomial(100, chances).astype(float)
+        fit = fit_coverage(Counts(np.full(150, 100.0), right), draws=200, seed=seed)
+        needed = PopulationDraws(*fit.draws.T).samples_for(0.8)[0]
+        low, high = whole_interval(needed)
+        inside.append(low <= truth <= high)
+        ordered.append(enough_in(needed, 0.95) >= truth)
+        guessed.append(fit.population.samples_for(0.8) >= truth)
+    assert 0.90 <= np.mean(inside) <= 0.98
+    assert 0.90 <= np.mean(ordered) <= 0.98
+    assert 0.40 <= np.mean(guessed) <= 0.65
 
 
 def test_refused() -> None:
