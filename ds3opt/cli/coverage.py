@@ -12,6 +12,7 @@ from ds3opt.errors import ExitCode, Location, Problem, UsageError
 if TYPE_CHECKING:
     from ds3opt.laws.populations import Population
     from ds3opt.optimise.selection import Budget, Prices
+    from ds3opt.optimise.selection_draws import PopulationDraws
 
 _SAMPLES = (1, 3, 10, 32, 100, 320, 1000, 10_000)
 _MOST = 1_000_000_000
@@ -99,11 +100,15 @@ def coverage(
     `ds3opt fit coverage`) or counts of problems that were each tried several times. A perfect
     verifier, a vote and the verifier given are set side by side. Exit code 3 where no target is
     within reach of any of them.
+
+    A file with draws of the fit also says how sure the answer is: 95 % intervals, and the samples
+    with which a target is reached in 95 % of the draws.
     """
     from ds3opt.optimise.selection import Prices, select
+    from ds3opt.optimise.selection_draws import how_sure
     from ds3opt.report.selection import selection_document
 
-    problems, given = _population(alpha, beta, solvable, counts, population)
+    problems, given, draws = _population(alpha, beta, solvable, counts, population)
     targets = [_number("--target", part, "ratio", most=1.0) for part in _parts(target)]
     rates, discrimination, judge = _verifier(verifier)
     shares = _wrong_answers(wrong_answers)
@@ -147,7 +152,12 @@ def coverage(
         rates=rates,
         discrimination=discrimination,
     )
-    view.emit(selection_document(found, given))
+    sure = None
+    if draws is not None:
+        sure = how_sure(
+            found, draws, prices=prices, wrong_answers=shares, weight_ratio=weight_ratio
+        )
+    view.emit(selection_document(found, given, sure))
     return ExitCode.INFEASIBLE if found.hopeless else ExitCode.DONE
 
 
@@ -157,11 +167,13 @@ def _population(
     solvable: str | None,
     counts: str | None,
     file: str | None,
-) -> tuple[Population, dict[str, Any]]:
+) -> tuple[Population, dict[str, Any], PopulationDraws | None]:
+    """Problems, what was given of them, and draws of the fit where a file holds any."""
     from pydantic import ValidationError
 
     from ds3opt.io.law_files import resolve_population
     from ds3opt.io.success_counts import read_success_counts
+    from ds3opt.optimise.selection_draws import PopulationDraws
     from ds3opt.schema.candidates import Measured
 
     fitted = (alpha, beta, solvable)
@@ -174,14 +186,15 @@ def _population(
         assert measured.population is not None
         beta_fit = measured.population
         told = {"population": beta_fit.name, "alpha": beta_fit.alpha, "beta": beta_fit.beta}
-        return measured.over(), told
+        drawn = beta_fit.drawn()
+        return measured.over(), told, None if drawn is None else PopulationDraws(*drawn)
     if counts is not None:
         rows = read_success_counts(counts)
         measured = Measured.model_validate({"success_counts": rows, "output_tokens": 1})
         tried = [row["samples"] for row in rows]
         least, most = min(tried), max(tried)
         said = f"{least}" if least == most else f"{least} to {most}"
-        return measured.over(), {"problems": len(rows), "samples_of_a_problem": said}
+        return measured.over(), {"problems": len(rows), "samples_of_a_problem": said}, None
     if alpha is None or beta is None:
         raise UsageError(
             Problem(
@@ -197,7 +210,7 @@ def _population(
         name = str(error.errors()[0]["loc"][-1])
         allowed = f"must be above 0 and at most {'1' if name == 'solvable' else '1e9'}"
         raise _refused(f"--{name}", f"{spread[name]:g}", allowed) from None
-    return measured.over(), {"alpha": alpha, "beta": beta}
+    return measured.over(), {"alpha": alpha, "beta": beta}, None
 
 
 def _usual(population: Population) -> list[int]:

@@ -6,37 +6,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds3opt.optimise.selection import ORACLE, Bought, Plateau, Reach, Selection
+from ds3opt.optimise.selection_draws import LEVEL, Ends, Sureness
 from ds3opt.report.document import Column, Document, Table, table_of
-from ds3opt.report.values import Measure, Value
+from ds3opt.report.selection_draws import (
+    ends_columns,
+    reach_columns,
+    reach_data,
+    samples_text,
+    sure_tables,
+)
+from ds3opt.report.values import Interval, Measure, Phrase, Value
 
 
-def selection_document(selection: Selection, population: Mapping[str, Any]) -> Document:
+def selection_document(
+    selection: Selection, population: Mapping[str, Any], sure: Sureness | None = None
+) -> Document:
     """The answer for people and for machines.
 
     Parameters
     ----------
     population : what was given, by name, for the head of the answer and for JSON.
+    sure : what draws of the population say of the answer.
     """
-    reach, curve = _reach(selection), _curve(selection)
+    reach, curve = _reach(selection), _curve(selection, sure)
     tables = [
-        _population(selection, population),
+        _population(selection, population, sure),
         reach,
-        _bought(selection),
-        _plateaus(selection),
+        *sure_tables(selection, sure),
+        _bought(selection, sure),
+        _plateaus(selection, sure),
         curve,
     ]
     shown = tuple(table for table in tables if table.rows)
-    records = reach if selection.reach else curve
-    return Document("Repeated samples", shown, _data(selection, population), records)
+    records = reach_columns(reach, sure) if selection.reach else curve
+    return Document("Repeated samples", shown, _data(selection, population, sure), records)
 
 
-def _population(selection: Selection, given: Mapping[str, Any]) -> Table:
+def _population(selection: Selection, given: Mapping[str, Any], sure: Sureness | None) -> Table:
     rows: list[tuple[Value, Value]] = [
         (name.replace("_", " "), _cell(v)) for name, v in given.items()
     ]
-    rows.append(("solved by one sample", _percent(selection.single)))
+    single, solvable = (None, None) if sure is None else (sure.single, sure.solvable)
+    rows.append(("solved by one sample", _percent(selection.single, single)))
     if selection.solvable is not None:
-        rows.append(("solved by any number", _percent(selection.solvable)))
+        rows.append(("solved by any number", _percent(selection.solvable, solvable)))
+    if sure is not None:
+        rows.append(("draws of the fit", str(sure.draws)))
     columns = (Column("property", ""), Column("value", ""))
     return Table("Population", columns, tuple(rows), header=False)
 
@@ -45,16 +60,14 @@ def _cell(value: Any) -> Value:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _percent(share: float) -> Value:
-    return Measure(share, "percent")
+def _percent(share: float, ends: Ends | None = None) -> Value:
+    if ends is None:
+        return Measure(share, "percent")
+    return Phrase("{}, 95 %: {}", (Measure(share, "percent"), Interval(*ends, "percent")))
 
 
 def _samples(one: Reach) -> Value:
-    if one.samples is None:
-        return None
-    if one.samples >= 1e15 and one.log10_samples is not None:
-        return f"10^{one.log10_samples:.4g}"
-    return f"{one.samples:.0f}"
+    return None if one.samples is None else samples_text(one.samples, one.log10_samples)
 
 
 def _reach(selection: Selection) -> Table:
@@ -70,11 +83,11 @@ def _reach(selection: Selection) -> Table:
     return table.without_empty(keep=("target", "rule", "samples"))
 
 
-def _bought(selection: Selection) -> Table:
+def _bought(selection: Selection, sure: Sureness | None) -> Table:
     def budget(one: Bought) -> Value:
         return Measure(one.budget.amount, "flop" if one.budget.unit == "FLOP" else "money")
 
-    return table_of(
+    table = table_of(
         "What a budget for one question reaches",
         selection.bought,
         (Column("budget", "budget"), budget),
@@ -82,30 +95,37 @@ def _bought(selection: Selection) -> Table:
         (Column("samples", "samples", "count, fixed"), lambda one: f"{one.samples:.0f}"),
         (Column("accuracy", "accuracy", "percent"), lambda one: one.accuracy),
     )
+    return table if sure is None else ends_columns(table, {"accuracy": sure.bought})
 
 
-def _plateaus(selection: Selection) -> Table:
+def _plateaus(selection: Selection, sure: Sureness | None) -> Table:
     def settled(one: Plateau) -> Value:
         return None if one.samples is None else str(one.samples)
 
-    rows = [one for one in selection.plateaus if one.accuracy is not None]
-    return table_of(
+    known = [i for i, one in enumerate(selection.plateaus) if one.accuracy is not None]
+    table = table_of(
         "With ever more samples",
-        rows,
+        [selection.plateaus[i] for i in known],
         (Column("rule", "chosen by"), lambda one: one.rule),
         (Column("plateau", "accuracy", "percent"), lambda one: one.accuracy),
         (Column("samples", "within 1 % from", "count, fixed"), settled),
-    ).without_empty()
+    )
+    if sure is not None:
+        table = ends_columns(table, {"plateau": [sure.plateaus[i] for i in known]})
+    return table.without_empty()
 
 
-def _curve(selection: Selection) -> Table:
+def _curve(selection: Selection, sure: Sureness | None) -> Table:
     rules = [one.rule for one in selection.plateaus]
     columns = [Column("samples", "samples", "count, fixed")]
     columns += [Column(_key(rule), rule, "percent") for rule in rules]
     rows = tuple(
         (str(samples), *(values[rule] for rule in rules)) for samples, values in selection.curve
     )
-    return Table("Accuracy by samples", tuple(columns), rows)
+    table = Table("Accuracy by samples", tuple(columns), rows)
+    if sure is None:
+        return table
+    return ends_columns(table, {_key(rule): [at.get(rule) for at in sure.curve] for rule in rules})
 
 
 def _key(rule: str) -> str:
@@ -119,8 +139,10 @@ def _key(rule: str) -> str:
     return rule.partition(",")[0].replace(" ", "_")
 
 
-def _data(selection: Selection, population: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+def _data(
+    selection: Selection, population: Mapping[str, Any], sure: Sureness | None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "schema_version": 1,
         "population": {
             **population,
@@ -158,3 +180,14 @@ def _data(selection: Selection, population: Mapping[str, Any]) -> dict[str, Any]
             for samples, values in selection.curve
         ],
     }
+    if sure is None:
+        return found
+    found["population"] |= {"solvable_interval": sure.solvable, "single_interval": sure.single}
+    for row, one in zip(found["targets"], sure.reach, strict=True):
+        row["over_draws"] = reach_data(one)
+    for name, drawn in (("budgets", sure.bought), ("plateaus", sure.plateaus)):
+        for row, ends in zip(found[name], drawn, strict=True):
+            row["accuracy_interval"] = ends
+    for row, at in zip(found["curve"], sure.curve, strict=True):
+        row["intervals"] = {_key(rule): ends for rule, ends in at.items()}
+    return {**found, "draws": sure.draws, "interval_level": LEVEL}

@@ -7,8 +7,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, StrictBool, StrictInt, model_validator
 
+from ds3opt.laws._types import FloatArray
 from ds3opt.laws.populations import BetaProblems, CountedProblems, Population, SingleRate
-from ds3opt.schema.fitted import JointDraws
+from ds3opt.schema.fitted import JointDraws, parsed_draws
 from ds3opt.schema.model_shape import ModelShapeSpec, StoredPrecision
 from ds3opt.schema.quantities import (
     ContradictionError,
@@ -40,6 +41,28 @@ class BetaPopulation(Section):
     """Fewest and most traces of a problem that it was fitted to."""
     draws: JointDraws = ""
     """Joint draws of alpha, beta and solvable, as such a file has them."""
+
+    @model_validator(mode="after")
+    def _possible_draws(self) -> BetaPopulation:
+        names, rows = parsed_draws(self.draws)
+        for name, column in zip(names, rows.T, strict=True):
+            wrong = (column <= 0.0) | ((column > 1.0) if name == "solvable" else False)
+            if np.any(wrong):
+                number = int(np.argmax(wrong))
+                most = " and at most 1" if name == "solvable" else ""
+                raise ContradictionError(
+                    "draws",
+                    f"draw {number + 1} has {name} = {column[number]:g}: must be above 0{most}",
+                )
+        return self
+
+    def drawn(self) -> FloatArray | None:
+        """The draws of alpha, beta and solvable, (constant, draw); None where fewer than two."""
+        names, rows = parsed_draws(self.draws)
+        constants = ("alpha", "beta", "solvable")
+        if len(rows) < 2 or not set(constants) <= set(names):
+            return None
+        return np.stack([rows[:, names.index(name)] for name in constants])
 
 
 class SolvedCount(Section):

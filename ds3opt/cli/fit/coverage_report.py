@@ -176,17 +176,17 @@ def _points(
 
 
 def _target(population: BetaProblems, draws: FloatArray, share: float) -> Target:
-    import numpy as np
-
     from ds3opt.fit.bootstrap import spread
     from ds3opt.laws.coverage import samples_for_coverage
+    from ds3opt.optimise.selection_draws import whole_interval
 
     drawn = draws
     if len(draws):
         drawn = samples_for_coverage(share, draws[:, 0], draws[:, 1], draws[:, 2])
     found = spread(drawn)
-    if found is not None:  # samples are whole
-        found = replace(found, low=float(np.floor(found.low)), high=float(np.ceil(found.high)))
+    if found is not None:  # samples are whole, as `ds3opt coverage` has them
+        low, high = whole_interval(drawn)
+        found = replace(found, low=low, high=high)
     return Target(share, population.samples_for(share), found)
 
 
