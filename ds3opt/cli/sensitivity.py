@@ -67,8 +67,8 @@ def sensitivity(
     loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
     from ds3opt.report.sensitivity_document import sensitivity_document
     from ds3opt.uncertainty.draws import constants
-    from ds3opt.uncertainty.sensitivity import default_draws
-    from ds3opt.uncertainty.sensitivity import sensitivity as studied
+    from ds3opt.uncertainty.sensitivity.study import default_draws
+    from ds3opt.uncertainty.sensitivity.study import sensitivity as studied
 
     if plot is not None and not constants(loaded.scenario):
         hint = "give a number an interval, such as difficulty: {value: 2.4, interval: [2.3, 2.6]}"

@@ -13,7 +13,7 @@ from ds3opt.schema import Scenario
 
 if TYPE_CHECKING:
     from ds3opt.optimise.solution import Solution
-    from ds3opt.uncertainty.tornado import Bar
+    from ds3opt.uncertainty.sensitivity.tornado import Bar
 
 Progress = Callable[[str, float], None]
 
@@ -45,7 +45,7 @@ def scenario_picture(
         around = contours.contours_of(scenario, progress)
         return picture(partial(contours.draw, picture=around), picture_format, height_inches=5.2)
     if kind == "tornado":
-        from ds3opt.uncertainty.sensitivity import tornado_of
+        from ds3opt.uncertainty.sensitivity.study import tornado_of
 
         return tornado_picture(*tornado_of(scenario, progress=progress), picture_format)
     shown = success.success_of(scenario, progress)

@@ -12,7 +12,7 @@ from ds3opt.plot.canvas import bar_style, legend_below, name_axes
 from ds3opt.plot.scales import axis_label, engineering_ticks, scale_of
 from ds3opt.report.values import Interval, shown
 from ds3opt.uncertainty.outcome import amounts_of
-from ds3opt.uncertainty.tornado import Bar
+from ds3opt.uncertainty.sensitivity.tornado import Bar
 from ds3opt.units import format_quantity
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ds3opt.report.solution_data import solution_data
-from ds3opt.uncertainty.elasticity import Elasticities, Elasticity
-from ds3opt.uncertainty.information import Share, Worth
 from ds3opt.uncertainty.keys import Constant
-from ds3opt.uncertainty.sensitivity import Known, Sensitivity
-from ds3opt.uncertainty.tornado import Bar
+from ds3opt.uncertainty.sensitivity.elasticity import Elasticities, Elasticity
+from ds3opt.uncertainty.sensitivity.information import Share, Worth
+from ds3opt.uncertainty.sensitivity.study import Known, Sensitivity
+from ds3opt.uncertainty.sensitivity.tornado import Bar
 
 Data = dict[str, Any]
 AMOUNTS = ("objective", "parameters", "training_tokens", "expected_tokens")

@@ -10,10 +10,10 @@ from ds3opt.report.document import Column, Document, Table, table_of
 from ds3opt.report.sensitivity_data import AMOUNTS, sensitivity_data
 from ds3opt.report.values import Interval, Measure, Noisy, Phrase, Value, shown
 from ds3opt.report.words import dimension_of, dimension_shown, objective_words, words_of
-from ds3opt.uncertainty.elasticity import Elasticities, Elasticity
-from ds3opt.uncertainty.information import Share, Worth
-from ds3opt.uncertainty.sensitivity import Known, Sensitivity
-from ds3opt.uncertainty.tornado import Bar
+from ds3opt.uncertainty.sensitivity.elasticity import Elasticities, Elasticity
+from ds3opt.uncertainty.sensitivity.information import Share, Worth
+from ds3opt.uncertainty.sensitivity.study import Known, Sensitivity
+from ds3opt.uncertainty.sensitivity.tornado import Bar
 
 _ROWS = 15
 """Elasticities shown without -v."""

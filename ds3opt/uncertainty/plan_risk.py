@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.problem import Problem
-from ds3opt.uncertainty.plan import Score
+from ds3opt.uncertainty.robust.plan import Score
 from ds3opt.uncertainty.summary import Regret, Spread, regret_of, spread_of
 
 FloatArray = NDArray[np.float64]

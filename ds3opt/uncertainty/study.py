@@ -19,12 +19,12 @@ from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, drawn, sample
 from ds3opt.uncertainty.keys import Constant
 from ds3opt.uncertainty.outcome import Outcome, coarser, column
-from ds3opt.uncertainty.plan import score_plan
 from ds3opt.uncertainty.plan_risk import PlanRisk, plan_risk
-from ds3opt.uncertainty.robust import RobustPlan, robust_plan
+from ds3opt.uncertainty.robust.plan import score_plan
+from ds3opt.uncertainty.robust.planning import RobustPlan, robust_plan
+from ds3opt.uncertainty.robust.tail import tail_mean
 from ds3opt.uncertainty.run import Keep, solve_draws
 from ds3opt.uncertainty.summary import Spread, Spreads, spread_of, spreads_of
-from ds3opt.uncertainty.tail import tail_mean
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

@@ -20,7 +20,7 @@ from ds3opt.plot.kinds import result_picture, scenario_picture
 from ds3opt.plot.scales import axis_label
 from ds3opt.report.document import plain
 from ds3opt.report.solution_data import solution_data
-from ds3opt.uncertainty.sensitivity import tornado_of
+from ds3opt.uncertainty.sensitivity.study import tornado_of
 
 pytest.importorskip("matplotlib")
 

@@ -16,9 +16,9 @@ from ds3opt.optimise.solution import Status
 from ds3opt.optimise.solve import solve
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
-from ds3opt.uncertainty.plan import Plan, score_plan
-from ds3opt.uncertainty.robust import RobustPlan, robust_plan
-from ds3opt.uncertainty.tail import tail_mean
+from ds3opt.uncertainty.robust.plan import Plan, score_plan
+from ds3opt.uncertainty.robust.planning import RobustPlan, robust_plan
+from ds3opt.uncertainty.robust.tail import tail_mean
 
 Oracle = Callable[[str], ModuleType]
 

@@ -13,7 +13,7 @@ from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, quantiles
 from ds3opt.uncertainty.keys import Constant
 from ds3opt.uncertainty.outcome import amounts_of
-from ds3opt.uncertainty.variants import Change, optima
+from ds3opt.uncertainty.sensitivity.variants import Change, optima
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

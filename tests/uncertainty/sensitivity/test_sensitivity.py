@@ -13,12 +13,12 @@ from ds3opt.io.loader import load_scenario
 from ds3opt.optimise.solve import solve
 from ds3opt.problem import compile_problem
 from ds3opt.uncertainty.draws import constants, quantiles, sample
-from ds3opt.uncertainty.elasticity import elasticities
 from ds3opt.uncertainty.placing import replaced
-from ds3opt.uncertainty.plan import score_plan
-from ds3opt.uncertainty.sensitivity import asked_about, sensitivity
-from ds3opt.uncertainty.tornado import ENDS, tornado
-from ds3opt.uncertainty.variants import optima
+from ds3opt.uncertainty.robust.plan import score_plan
+from ds3opt.uncertainty.sensitivity.elasticity import elasticities
+from ds3opt.uncertainty.sensitivity.study import asked_about, sensitivity
+from ds3opt.uncertainty.sensitivity.tornado import ENDS, tornado
+from ds3opt.uncertainty.sensitivity.variants import optima
 
 SMALL = [
     "workload.mix=[{name: plain, share: 0.6, difficulty: 2.6, skills: 3}, "

@@ -13,7 +13,7 @@ from ds3opt.optimise.solution import Solution
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.keys import Constant
 from ds3opt.uncertainty.outcome import amounts_of
-from ds3opt.uncertainty.variants import Change, is_stackable, optima
+from ds3opt.uncertainty.sensitivity.variants import Change, is_stackable, optima
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.uncertainty.ensemble import Ensemble
-from ds3opt.uncertainty.nearby import Spot
-from ds3opt.uncertainty.saddle import Saddle
-from ds3opt.uncertainty.search import RobustSearch
-from ds3opt.uncertainty.tail import Slice
+from ds3opt.uncertainty.robust.ensemble import Ensemble
+from ds3opt.uncertainty.robust.nearby import Spot
+from ds3opt.uncertainty.robust.saddle import Saddle
+from ds3opt.uncertainty.robust.search import RobustSearch
+from ds3opt.uncertainty.robust.tail import Slice
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

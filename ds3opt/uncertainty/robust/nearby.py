@@ -14,8 +14,8 @@ from ds3opt.optimise.menu import Actions, Values, first_actions, refined
 from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets
-from ds3opt.uncertainty.averages import Side, Weights, averaged
-from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.robust.averages import Side, Weights, averaged
+from ds3opt.uncertainty.robust.ensemble import Ensemble
 
 FloatArray = NDArray[np.float64]
 

@@ -13,13 +13,13 @@ from ds3opt.optimise.menu import Actions
 from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
-from ds3opt.uncertainty.averages import Weights
-from ds3opt.uncertainty.ensemble import Ensemble, refuse_unplanned
-from ds3opt.uncertainty.nearby import Spot, best_at, climbed, near_actions
-from ds3opt.uncertainty.plan import Choice, Plan, Score, score_plan
-from ds3opt.uncertainty.regions import for_worst_draws
-from ds3opt.uncertainty.search import RobustSearch
-from ds3opt.uncertainty.tail import tail_mean
+from ds3opt.uncertainty.robust.averages import Weights
+from ds3opt.uncertainty.robust.ensemble import Ensemble, refuse_unplanned
+from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed, near_actions
+from ds3opt.uncertainty.robust.plan import Choice, Plan, Score, score_plan
+from ds3opt.uncertainty.robust.regions import for_worst_draws
+from ds3opt.uncertainty.robust.search import RobustSearch
+from ds3opt.uncertainty.robust.tail import tail_mean
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ds3opt.optimise.local import room_for
 from ds3opt.optimise.menu import Actions
 from ds3opt.problem import Budgets
-from ds3opt.uncertainty.averages import Weights
-from ds3opt.uncertainty.ensemble import Ensemble
-from ds3opt.uncertainty.nearby import near_actions, tokens_at
-from ds3opt.uncertainty.plan import in_every_draw
+from ds3opt.uncertainty.robust.averages import Weights
+from ds3opt.uncertainty.robust.ensemble import Ensemble
+from ds3opt.uncertainty.robust.nearby import near_actions, tokens_at
+from ds3opt.uncertainty.robust.plan import in_every_draw
 
 FloatArray = NDArray[np.float64]
 

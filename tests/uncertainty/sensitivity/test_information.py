@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from ds3opt.uncertainty.information import regressors, regret, regret_removed, variance_share
+from ds3opt.uncertainty.sensitivity.information import (
+    regressors,
+    regret,
+    regret_removed,
+    variance_share,
+)
 
 RUNS = 60
 DRAWS = 400

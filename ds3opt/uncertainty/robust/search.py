@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ds3opt.optimise.cells import Cells
 from ds3opt.optimise.menu import Actions, Values
 from ds3opt.optimise.search import Search
-from ds3opt.uncertainty.averages import Side, Weights, averaged
-from ds3opt.uncertainty.ensemble import Ensemble
-from ds3opt.uncertainty.nearby import Spot, best_at
+from ds3opt.uncertainty.robust.averages import Side, Weights, averaged
+from ds3opt.uncertainty.robust.ensemble import Ensemble
+from ds3opt.uncertainty.robust.nearby import Spot, best_at
 
 FloatArray = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.menu import Actions, Values, evaluate
-from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.robust.ensemble import Ensemble
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

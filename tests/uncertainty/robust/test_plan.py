@@ -12,7 +12,7 @@ from ds3opt.io.loader import load_scenario
 from ds3opt.optimise.solve import evaluate, solve
 from ds3opt.problem import compile_problem
 from ds3opt.schema import Scenario
-from ds3opt.uncertainty.plan import Choice, Plan, score_plan
+from ds3opt.uncertainty.robust.plan import Choice, Plan, score_plan
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.uncertainty.averages import Weights
-from ds3opt.uncertainty.ensemble import Ensemble
-from ds3opt.uncertainty.nearby import Spot, best_at, climbed, near_actions
-from ds3opt.uncertainty.tail import Slice, best_mix, slice_at, tail_mean, tail_weights
+from ds3opt.uncertainty.robust.averages import Weights
+from ds3opt.uncertainty.robust.ensemble import Ensemble
+from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed, near_actions
+from ds3opt.uncertainty.robust.tail import Slice, best_mix, slice_at, tail_mean, tail_weights
 
 FloatArray = NDArray[np.float64]
 

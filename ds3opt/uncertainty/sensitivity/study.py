@@ -17,15 +17,21 @@ from ds3opt.optimise.solve import solve
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, constants, drawn, sample
-from ds3opt.uncertainty.elasticity import Elasticities, elasticities
-from ds3opt.uncertainty.ensemble import Ensemble
-from ds3opt.uncertainty.information import Share, Worth, regret, regret_removed, variance_share
 from ds3opt.uncertainty.keys import Constant, label, numeric_keys
 from ds3opt.uncertainty.outcome import Outcome, coarser, column
-from ds3opt.uncertainty.plan import Plan, Score, score_plan
+from ds3opt.uncertainty.robust.ensemble import Ensemble
+from ds3opt.uncertainty.robust.plan import Plan, Score, score_plan
 from ds3opt.uncertainty.run import Keep, solve_draws
-from ds3opt.uncertainty.tornado import Bar, tornado
-from ds3opt.uncertainty.variants import is_stackable, optima
+from ds3opt.uncertainty.sensitivity.elasticity import Elasticities, elasticities
+from ds3opt.uncertainty.sensitivity.information import (
+    Share,
+    Worth,
+    regret,
+    regret_removed,
+    variance_share,
+)
+from ds3opt.uncertainty.sensitivity.tornado import Bar, tornado
+from ds3opt.uncertainty.sensitivity.variants import is_stackable, optima
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, float], None]

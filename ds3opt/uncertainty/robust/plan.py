@@ -15,7 +15,7 @@ from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.training import Training
 from ds3opt.policies import Policy
 from ds3opt.problem import Problem
-from ds3opt.uncertainty.ensemble import Ensemble
+from ds3opt.uncertainty.robust.ensemble import Ensemble
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds3opt.laws.loss import LOSS_LAWS, MUENNIGHOFF_REPETITION
-from ds3opt.uncertainty.tail import tail_mean, tail_weights
+from ds3opt.uncertainty.robust.tail import tail_mean, tail_weights
 
 VALUES = st.lists(st.floats(-10.0, 10.0), min_size=1, max_size=12).map(np.array)
 TAILS = st.floats(0.02, 1.0)
