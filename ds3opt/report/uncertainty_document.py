@@ -161,13 +161,19 @@ def _policies(study: Study, every_row: bool) -> Table:
         ),
         (Column("verdict", "verdict"), lambda row: _verdict(row[0], row[1])),
     )
-    told = (
-        "best in: share of the draws; alone it loses: mean loss of the objective, at least, where "
-    )
+    # where a resource is least, a policy costs accuracy at what the plan's resources are worth
+    of = "the objective" if study.point.objective in _WIDTHS else "accuracy for the same resources"
+    told = f"best in: share of the draws; alone it loses: mean loss of {of}, at least, where "
     told += "the class may use no other policy"
+    if any(_unserved(odds) for odds in study.spreads.classes):
+        told += "; in the draws that are left a class is not served"
     if left:
         told += f"; {left} more that are told apart from the best are left out, -v shows them"
     return replace(table, footer=told if listed else "")
+
+
+def _unserved(odds: ClassOdds) -> bool:
+    return bool(odds.policies) and math.fsum(one.best for one in odds.policies) < 1.0 - 1e-9
 
 
 _OPEN = {"not told apart", "no difference"}

@@ -135,7 +135,12 @@ def _with_plans(
         for index in range(len(found.sample))
     ]
     best = column(found.outcomes, "objective")
-    score = score_plan(problems, found.point)
+    try:
+        score = score_plan(problems, found.point)
+    except UsageError as error:
+        wrong = error.problems[0]
+        why = f"the plan in the draws, and a robust plan: {wrong.message} ({wrong.hint})"
+        return replace(found, left_out=(why,))
     risk = plan_risk(problems, score, best, gap, found.point.value)
     found = replace(found, plan=risk)
     if tail is None:

@@ -122,7 +122,9 @@ class Ensemble:
         last = self.stacked.tasks.max_steps.reshape(len(self), self.tasks)
         if np.all(last == last[0]):
             return actions
-        ends = np.unique(np.stack([np.tile(np.arange(self.tasks), len(self)), last.ravel()]), axis=1)
+        ends = np.unique(
+            np.stack([np.tile(np.arange(self.tasks), len(self)), last.ravel()]), axis=1
+        )
         pairs, lowest = np.unique(
             np.stack([actions.task, actions.policy]), axis=1, return_index=True
         )
@@ -240,7 +242,7 @@ def _refuse_unlike(problems: Sequence[Problem]) -> None:
     if any(_form(problem) != _form(first) for problem in problems[1:]):
         raise _refusal(
             "the draws differ in more than numbers",
-            "classes, policies, attention's shape and ways of charging must be the same",
+            "classes, numbers of policies and attention's shape must be known exactly",
         )
 
 
