@@ -214,6 +214,9 @@ def _odds(mine: list[ClassOutcome], used: set[str], gap: float) -> tuple[PolicyO
     told = np.array([bool(one.served) for one in mine])
     told = told if np.any(told) else np.ones_like(told)
     first = (lost == least) & told[:, None]
+    # a class that only just pays loses nothing by any policy: what serves it counts
+    just = np.all(first, axis=1, keepdims=True) & np.any(served > 0.0, axis=1, keepdims=True)
+    first &= ~just | (served > 0.0)
     best = np.mean(first / np.maximum(np.sum(first, axis=1, keepdims=True), 1), axis=0)
     mean_lost = np.mean(lost, axis=0)
     order = sorted(range(len(policies)), key=lambda i: (-best[i], mean_lost[i]))

@@ -95,3 +95,9 @@ def test_draws_in_which_a_class_is_not_served_say_nothing_of_its_policies(point)
     found = {one.policy: one for one in only.policies}
     assert (found["a"].best, found["b"].best) == (0.9, 0.0)
     assert (found["b"].as_good, found["b"].verdict) == (0.0, "worse")
+
+
+def test_where_no_policy_loses_anything_those_that_serve_are_best(point):
+    outcomes = [_outcome(i, {"a": 0.0, "b": 0.0}) for i in range(4)]
+    (only,) = spreads_of(outcomes, point).classes
+    assert [(one.policy, one.best) for one in only.policies] == [("a", 1.0), ("b", 0.0)]
