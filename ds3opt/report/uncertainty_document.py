@@ -248,6 +248,9 @@ def _acting(study: Study) -> Table:
         ),
     ).without_empty()
     footer = "worst draws: exceeded in 2.5 % of them"
+    risks = [study.plan, None if study.robust is None else study.robust.risk]
+    if any(limit.broken for risk in risks if risk is not None for limit in risk.limits):
+        footer += "; a plan as it is counts all that it serves, also beyond a limit"
     if any(regret.impossible for _, regret in found):
         footer += "; impossible: the limits, or what is asked for, are out of reach"
     return replace(table, footer=footer)
@@ -310,7 +313,7 @@ def _robust(study: Study) -> Table:
         (
             "the point plan's",
             Measure(robust.point_value, dimension),
-            Phrase("{} by the robust plan", (Measure(better, unit),)),
+            _against_the_point(study, Measure(better, unit)),
         ),
         ("model size N", Measure(plan.plan.parameters, "parameters, fixed"), None),
         ("training tokens D", Measure(plan.plan.training_tokens, "tokens, fixed"), None),
@@ -320,6 +323,18 @@ def _robust(study: Study) -> Table:
         used = Measure(limit.used.mean, dimension_of(limit.name))
         found.append((words_of(limit.name), used, broken))
     return Table(title, columns, tuple(found), header=False)
+
+
+def _against_the_point(study: Study, better: Measure) -> Phrase:
+    """By how much the robust plan is better, and whether the point plan may be had at all."""
+    limits = () if study.plan is None else study.plan.limits
+    beyond = max((one.used.mean / one.limit.mean - 1.0 for one in limits), default=0.0)
+    if beyond <= 1e-9:
+        return Phrase("{} by the robust plan", (better,))
+    return Phrase(
+        "{} by the robust plan; uses {} of a limit on average",
+        (better, Measure(1.0 + beyond, "percent")),
+    )
 
 
 def _robust_title(study: Study) -> str:
