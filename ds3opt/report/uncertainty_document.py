@@ -161,13 +161,19 @@ def _policies(study: Study, every_row: bool) -> Table:
         ),
         (Column("verdict", "verdict"), lambda row: _verdict(row[0], row[1])),
     )
-    told = (
-        "best in: share of the draws; alone it loses: mean loss of the objective, at least, where "
-    )
+    # where a resource is least, a policy costs accuracy at what the plan's resources are worth
+    of = "the objective" if study.point.objective in _WIDTHS else "accuracy for the same resources"
+    told = f"best in: share of the draws; alone it loses: mean loss of {of}, at least, where "
     told += "the class may use no other policy"
+    if any(_unserved(odds) for odds in study.spreads.classes):
+        told += "; in the draws that are left a class is not served"
     if left:
         told += f"; {left} more that are told apart from the best are left out, -v shows them"
     return replace(table, footer=told if listed else "")
+
+
+def _unserved(odds: ClassOdds) -> bool:
+    return bool(odds.policies) and math.fsum(one.best for one in odds.policies) < 1.0 - 1e-9
 
 
 _OPEN = {"not told apart", "no difference"}
@@ -242,6 +248,9 @@ def _acting(study: Study) -> Table:
         ),
     ).without_empty()
     footer = "worst draws: exceeded in 2.5 % of them"
+    risks = [study.plan, None if study.robust is None else study.robust.risk]
+    if any(limit.broken for risk in risks if risk is not None for limit in risk.limits):
+        footer += "; a plan as it is counts all that it serves, also beyond a limit"
     if any(regret.impossible for _, regret in found):
         footer += "; impossible: the limits, or what is asked for, are out of reach"
     return replace(table, footer=footer)
@@ -304,7 +313,7 @@ def _robust(study: Study) -> Table:
         (
             "the point plan's",
             Measure(robust.point_value, dimension),
-            Phrase("{} by the robust plan", (Measure(better, unit),)),
+            _against_the_point(study, Measure(better, unit)),
         ),
         ("model size N", Measure(plan.plan.parameters, "parameters, fixed"), None),
         ("training tokens D", Measure(plan.plan.training_tokens, "tokens, fixed"), None),
@@ -314,6 +323,18 @@ def _robust(study: Study) -> Table:
         used = Measure(limit.used.mean, dimension_of(limit.name))
         found.append((words_of(limit.name), used, broken))
     return Table(title, columns, tuple(found), header=False)
+
+
+def _against_the_point(study: Study, better: Measure) -> Phrase:
+    """By how much the robust plan is better, and whether the point plan may be had at all."""
+    limits = () if study.plan is None else study.plan.limits
+    beyond = max((one.used.mean / one.limit.mean - 1.0 for one in limits), default=0.0)
+    if beyond <= 1e-9:
+        return Phrase("{} by the robust plan", (better,))
+    return Phrase(
+        "{} by the robust plan; uses {} of a limit on average",
+        (better, Measure(1.0 + beyond, "percent")),
+    )
 
 
 def _robust_title(study: Study) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class ClassOutcome:
     lost: Mapping[str, float] = field(default_factory=dict)
     """By policy, in words: what the objective loses at least where the class may use no other."""
     served: Mapping[str, float] = field(default_factory=dict)
-    """By policy, in words: part of the class's requests that the optimum serves with it."""
+    """By policy, in words: part of the class's requests that the optimum serves with it; what it
+    leaves unserved is left out."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,16 @@ def outcome_from(data: Mapping[str, Any]) -> Outcome:
     return Outcome(**{**data, "classes": classes})
 
 
-def outcomes_of(draws: Sequence[tuple[int, Scenario]], point: Solution) -> list[Outcome]:
+def outcomes_of(
+    draws: Sequence[tuple[int, Scenario]], point: Solution, policies: Sequence[str] = ()
+) -> list[Outcome]:
     """Solve scenarios with a draw in place, and hold the point estimate's model against each.
 
     Parameters
     ----------
     draws : index of the draw, and the scenario with the draw in place of what is uncertain.
     point : the answer at the point estimate.
+    policies : what to call the policies on offer, in their order; left out, what each draw does.
 
     Notes
     -----
@@ -92,6 +96,19 @@ def outcomes_of(draws: Sequence[tuple[int, Scenario]], point: Solution) -> list[
     """
     indices = [index for index, _ in draws]
     scenarios = [coarser(scenario) for _, scenario in draws]
+    found = _outcomes(indices, scenarios, point)
+    return [
+        _renamed(one, policies_of(scenario), policies or policies_of(scenario))
+        for one, scenario in zip(found, scenarios, strict=True)
+    ]
+
+
+def policies_of(scenario: Scenario) -> tuple[str, ...]:
+    """The policies on offer in words, in their order."""
+    return tuple(one.words() for one in scenario.reasoning.variants())
+
+
+def _outcomes(indices: list[int], scenarios: list[Scenario], point: Solution) -> list[Outcome]:
     flop = not any(needs_fleet(one) or one.workload.mix is None for one in scenarios)
     problems = [compile_problem(one) for one in scenarios] if flop else []
     if problems and alike(problems):
@@ -112,6 +129,28 @@ def _side_by_side(indices: list[int], problems: list[Problem], point: Solution) 
         setting = flop_setting(problem, solution, plan.mix)
         outcomes.append(_outcome(index, solution, setting, point, with_point))
     return outcomes
+
+
+def _renamed(outcome: Outcome, own: Sequence[str], names: Sequence[str]) -> Outcome:
+    """With policies under the same names in every draw, also where their numbers are drawn."""
+    other = {a: b for a, b in zip(own, names, strict=True) if a != b}
+    if not other:
+        return outcome
+
+    def called(way: str) -> str:
+        # an existing model stands before the policy that it serves with
+        model, colon, policy = way.rpartition(": ")
+        return model + colon + other.get(policy, policy)
+
+    classes = tuple(
+        replace(
+            one,
+            lost={called(way): lost for way, lost in one.lost.items()},
+            served={called(way): part for way, part in one.served.items()},
+        )
+        for one in outcome.classes
+    )
+    return replace(outcome, classes=classes)
 
 
 def _kept_side_by_side(stack: Stack, point: Solution) -> list[float | None]:
@@ -280,6 +319,8 @@ def _served(solution: Solution, name: str) -> dict[str, float]:
     whole = math.fsum(row.share for row in rows)
     served: dict[str, float] = {}
     for row in rows:
+        if not row.attempted:
+            continue
         served[row.words] = served.get(row.words, 0.0) + row.share / whole
     return served
 

@@ -10,7 +10,7 @@ from ds3opt.optimise.solution import Solution
 from ds3opt.problem import compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, drawn
-from ds3opt.uncertainty.outcome import Outcome, outcomes_of
+from ds3opt.uncertainty.outcome import Outcome, outcomes_of, policies_of
 from ds3opt.uncertainty.processes import done_by
 
 Progress = Callable[[str, float], None]
@@ -54,7 +54,7 @@ def solve_draws(
     told = progress or _silent
     told("draws", len(found) / count)
     jobs = ([(index, drawn(scenario, sample, index)) for index in block] for block in missing)
-    work = partial(outcomes_of, point=point)
+    work = partial(outcomes_of, point=point, policies=policies_of(scenario))
     for _, block in done_by(work, jobs, len(missing), workers, hint=_HINT):
         found |= {one.index: one for one in block}
         if keep is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,7 @@ class RobustRow:
     fraction: float
     """Part of the task's requests."""
     token_budget: float
+    """Mean over the draws, which may differ in the tokens of a step and in room for them."""
     accuracy: float
     """Of the whole task, mean over the draws."""
 
@@ -135,7 +136,12 @@ def _with_plans(
         for index in range(len(found.sample))
     ]
     best = column(found.outcomes, "objective")
-    score = score_plan(problems, found.point)
+    try:
+        score = score_plan(problems, found.point)
+    except UsageError as error:
+        wrong = error.problems[0]
+        why = f"the plan in the draws, and a robust plan: {wrong.message} ({wrong.hint})"
+        return replace(found, left_out=(why,))
     risk = plan_risk(problems, score, best, gap, found.point.value)
     found = replace(found, plan=risk)
     if tail is None:
@@ -162,23 +168,25 @@ def _with_robust(
         return replace(found, left_out=(*found.left_out, why))
     risk = plan_risk(problems, plan.score, best, gap)
     return replace(
-        found, robust=Robust(plan, _rows(problems[0], plan), risk, tail_mean(point_values, tail))
+        found, robust=Robust(plan, _rows(problems, plan), risk, tail_mean(point_values, tail))
     )
 
 
-def _rows(problem: Problem, plan: RobustPlan) -> tuple[RobustRow, ...]:
+def _rows(problems: Sequence[Problem], plan: RobustPlan) -> tuple[RobustRow, ...]:
     """What serves every task under a plan, in the order of the tasks."""
-    tasks = problem.tasks
-    assert tasks is not None
+    tasks = [one.tasks for one in problems if one.tasks is not None]
     rows = []
     for one in plan.plan.choices:
-        width = one.policy.width * float(tasks.tokens_per_step[one.task])
+        at = one.task
+        tokens = [
+            one.token_budget(float(t.tokens_per_step[at]), float(t.max_steps[at])) for t in tasks
+        ]
         rows.append(
             RobustRow(
-                tasks.group_names[int(tasks.group[one.task])],
+                tasks[0].group_names[int(tasks[0].group[at])],
                 one.policy,
                 one.fraction,
-                width * one.steps,
+                float(np.mean(tokens)),
                 float(np.mean(plan.score.task_success[one.task])),
             )
         )

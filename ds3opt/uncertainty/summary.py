@@ -53,13 +53,14 @@ class PolicyOdds:
     in_plan: bool
     """Whether the answer at the point estimate uses it."""
     best: float
-    """Share of draws in which it is best; draws with several best ones are split."""
+    """Share of draws in which it is best; draws with several best ones are split, those in which
+    the class is not served have none."""
     served: float
     """Part of the class's requests that the optimum serves with it, on average."""
     lost: Spread
     """What the objective loses at least where the class may use no other."""
     as_good: float
-    """Share of draws in which it is at least as good as the leading policy."""
+    """Share of draws in which the class is served and it is at least as good as the leading one."""
     verdict: str
     """leading, not told apart, no difference or worse."""
 
@@ -208,16 +209,23 @@ def _odds(mine: list[ClassOutcome], used: set[str], gap: float) -> tuple[PolicyO
     least = np.min(lost, axis=1, keepdims=True)
     # policies that share a class differ by nothing but rounding
     lost = np.where(lost <= least + _TIE * gap, least, lost)
-    first = lost == least
-    best = np.mean(first / np.sum(first, axis=1, keepdims=True), axis=0)
     served = np.array([[one.served.get(words, 0.0) for words in policies] for one in mine])
+    # a draw in which the class is not served says nothing of its policies
+    told = np.array([bool(one.served) for one in mine])
+    told = told if np.any(told) else np.ones_like(told)
+    first = (lost == least) & told[:, None]
+    # a class that only just pays loses nothing by any policy: what serves it counts
+    just = np.all(first, axis=1, keepdims=True) & np.any(served > 0.0, axis=1, keepdims=True)
+    first &= ~just | (served > 0.0)
+    best = np.mean(first / np.maximum(np.sum(first, axis=1, keepdims=True), 1), axis=0)
     mean_lost = np.mean(lost, axis=0)
     order = sorted(range(len(policies)), key=lambda i: (-best[i], mean_lost[i]))
     leading = order[0]
-    as_good = np.mean(lost <= lost[:, [leading]], axis=0)
+    as_good = np.mean((lost <= lost[:, [leading]]) & told[:, None], axis=0)
     with np.errstate(invalid="ignore"):
         behind = lost - lost[:, [leading]]
-    close = np.mean(np.abs(np.where(np.isnan(behind), 0.0, behind)) <= gap, axis=0) >= LEVEL
+    near = np.abs(np.where(np.isnan(behind), 0.0, behind)) <= gap
+    close = np.mean(near[told], axis=0) >= LEVEL
     return tuple(
         PolicyOdds(
             policies[i],

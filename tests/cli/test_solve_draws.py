@@ -83,8 +83,12 @@ def test_data_for_machines(run, unsure, cache):
         assert one["p2_5"] <= one["p50"] <= one["p97_5"]
     accuracy = told["amounts"]["accuracy"]
     assert accuracy["point"] == data["outcome"]["accuracy"]
-    for one in told["classes"]:
-        assert sum(p["probability_best"] for p in one["policies"]) == pytest.approx(1.0)
+    best = {
+        one["name"]: sum(policy["probability_best"] for policy in one["policies"])
+        for one in told["classes"]
+    }
+    # in a third of the draws long tasks are not worth their compute, and no policy is best
+    assert best == pytest.approx({"short": 1.0, "long": 2.0 / 3.0})
     robust = told["robust"]
     assert robust["tail"] == 0.1
     assert robust["point_plan"] <= robust["objective_upper"] + 1e-12

@@ -10,6 +10,7 @@ from ds3opt.optimise.solve import solve
 from ds3opt.uncertainty.draws import sample
 from ds3opt.uncertainty.outcome import outcomes_of
 from ds3opt.uncertainty.run import block_size, solve_draws
+from ds3opt.uncertainty.study import study
 
 SETTINGS = [
     "workload.mix=[{name: only, share: 1, difficulty: {value: 2.5, interval: [2.4, 2.6]}, "
@@ -101,3 +102,27 @@ def test_a_journal_that_cannot_be_written_is_done_without(tmp_path, outcomes):
     assert journal.broken
     assert journal.known() == {}
     journal.forget()
+
+
+def test_policies_whose_numbers_are_drawn_keep_their_names():
+    policies = "[chain_of_thought, weighted_vote: {samples: [3, 5], weight_ratio: %s}]"
+    mix = (
+        "[{name: a, share: 1, difficulty: 2.6, skills: 4, fatigue: 10%, "
+        "verifier: {kind: outcome}, wrong_answers: {count: 5}}]"
+    )
+    settings = [
+        f"workload.mix={mix}",
+        "reasoning.policies=" + policies % "{value: 1.5, interval: [1.2, 2]}",
+        "limits.total_flop=1e21",
+    ]
+    found = study(load_scenario("quickstart", settings).scenario, 4, 0, frontier=False, workers=1)
+    (only,) = found.spreads.classes
+    assert {one.policy for one in only.policies} == {
+        "chain of thought",
+        "weighted vote of 3, weight ratio 1.5",
+        "weighted vote of 5, weight ratio 1.5",
+    }
+    assert sum(one.best for one in only.policies) == pytest.approx(1.0)
+    # one plan cannot be carried over, and the report says so instead of ending
+    assert found.plan is None
+    assert "numbers of policies" in found.left_out[0]

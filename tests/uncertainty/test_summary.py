@@ -85,3 +85,19 @@ def test_regret_of_accuracy_is_absolute_and_of_resources_relative():
 def test_outcomes_survive_being_written_down():
     one = _outcome(3, {"a": 0.1 + 0.2, "b": 0.0}, parameters=1e9 / 3.0)
     assert outcome_from(one.as_data()) == one
+
+
+def test_draws_in_which_a_class_is_not_served_say_nothing_of_its_policies(point):
+    left = ClassOutcome("only", 0.0, 0.0, {"a": 0.0, "b": 0.0}, {})
+    outcomes = [_outcome(i, {"a": 0.0, "b": 0.3}) for i in range(9)]
+    outcomes.append(Outcome(9, "optimal", {"objective": 0.5}, (left,), 0.4, True))
+    (only,) = spreads_of(outcomes, point).classes
+    found = {one.policy: one for one in only.policies}
+    assert (found["a"].best, found["b"].best) == (0.9, 0.0)
+    assert (found["b"].as_good, found["b"].verdict) == (0.0, "worse")
+
+
+def test_where_no_policy_loses_anything_those_that_serve_are_best(point):
+    outcomes = [_outcome(i, {"a": 0.0, "b": 0.0}) for i in range(4)]
+    (only,) = spreads_of(outcomes, point).classes
+    assert [(one.policy, one.best) for one in only.policies] == [("a", 1.0), ("b", 0.0)]

@@ -179,6 +179,8 @@ def _add(
         repeated = actions.take(np.tile(np.arange(count), part.size))
         task = repeated.task if same else repeated.task + draw * ensemble.tasks
         repeated = replace(repeated, task=task, cell=repeated.cell + (draw - begin) * cells)
+        if not same:
+            repeated = _ended(ensemble, repeated)
         shape = (part.size, count)
         at = (part[:, None], actions.cell, actions.task)
         step = chance[at].ravel()
@@ -189,3 +191,16 @@ def _add(
         for name in ("tokens", "pairs", "pair_slack", "checking"):
             total = np.sum(of_cost * getattr(values, name).reshape(shape), axis=0)
             getattr(found, name)[index] += total
+
+
+def _ended(ensemble: Ensemble, actions: Actions) -> Actions:
+    """Actions on the stacked tasks, whose traces end where their draw has no room for more."""
+    tasks = ensemble.stacked.tasks
+    assert tasks is not None
+    last = tasks.max_steps[actions.task]
+    return replace(
+        actions,
+        steps=np.minimum(actions.steps, last),
+        below=np.minimum(actions.below, last),
+        above=np.minimum(actions.above, last),
+    )

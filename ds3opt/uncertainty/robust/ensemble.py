@@ -14,6 +14,7 @@ from ds3opt.errors import UsageError
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.loss import LossLaw
 from ds3opt.laws.loss_laws import LossLaws
+from ds3opt.optimise.menu import Actions, first_actions
 from ds3opt.optimise.side_by_side import stacked_tasks
 from ds3opt.optimise.training import Training
 from ds3opt.policies import TaskTraits
@@ -29,6 +30,7 @@ _OF_A_TRACE = (
     "prompt_tokens",
     "verifier_parameters",
     "flop_per_check",
+    "max_steps",
 )
 """Numbers of a task that decide what an action does, beside the chance that a step succeeds."""
 
@@ -42,7 +44,8 @@ class Ensemble:
     """One problem in their place: mean limits, what all of them allow, a loss law between theirs.
 
     Its loss is a coordinate for pairs of model size and training tokens, and no draw's own loss
-    unless all draws share their law. Its weights and values are means over draws."""
+    unless all draws share their law. Its weights and values are means over draws. Its traces may
+    be as long as in any draw; where a draw has room for less, they end there."""
     weight: FloatArray  # (draw, task)
     worth: FloatArray  # (draw, task)
     served: FloatArray  # (draw,) tasks over the horizon
@@ -69,7 +72,7 @@ class Ensemble:
             tasks[0],
             weight=weight.mean(axis=0),
             value=_mean_worth(weight, worth),
-            max_steps=np.min([t.max_steps for t in tasks], axis=0),
+            max_steps=np.max([t.max_steps for t in tasks], axis=0),
             skills=np.min([t.skills for t in tasks], axis=0),
             group_share=np.mean([t.group_share for t in tasks], axis=0),
             group_min_accuracy=np.mean([t.group_min_accuracy for t in tasks], axis=0),
@@ -107,6 +110,45 @@ class Ensemble:
     def tasks(self) -> int:
         """Tasks of every draw."""
         return int(self.weight.shape[1])
+
+    def first_actions(self) -> Actions:
+        """`menu.first_actions` of the common problem, with every draw's last step on the lattice.
+
+        Between two steps of the lattice a draw's trace then either goes on or has ended.
+        """
+        tasks, actions = self.common.tasks, first_actions(self.common)
+        assert tasks is not None
+        assert self.stacked.tasks is not None
+        last = self.stacked.tasks.max_steps.reshape(len(self), self.tasks)
+        if np.all(last == last[0]):
+            return actions
+        ends = np.unique(
+            np.stack([np.tile(np.arange(self.tasks), len(self)), last.ravel()]), axis=1
+        )
+        pairs, lowest = np.unique(
+            np.stack([actions.task, actions.policy]), axis=1, return_index=True
+        )
+        # the lattice of a task begins at the same step for every policy
+        pair, end = np.nonzero(pairs[0][:, None] == ends[0])
+        inside = ends[1, end] > actions.steps[lowest[pair]]
+        pair, end = pair[inside], end[inside]
+        points = np.unique(
+            np.stack(
+                [
+                    np.concatenate([actions.task, pairs[0, pair]]).astype(np.float64),
+                    np.concatenate([actions.policy, pairs[1, pair]]).astype(np.float64),
+                    np.concatenate([actions.steps, ends[1, end]]),
+                ]
+            ),
+            axis=1,
+        )
+        task, policy = points[:2].astype(np.intp)
+        steps = points[2]
+        next_one = np.all(np.diff(points[:2], axis=1) == 0.0, axis=0)
+        below, above = steps.copy(), steps.copy()
+        below[1:] = np.where(next_one, steps[:-1], steps[1:])
+        above[:-1] = np.where(next_one, steps[1:], steps[:-1])
+        return Actions(np.zeros_like(task), task, policy, steps, below, above)
 
     @cached_property
     def one_law(self) -> bool:
@@ -200,7 +242,7 @@ def _refuse_unlike(problems: Sequence[Problem]) -> None:
     if any(_form(problem) != _form(first) for problem in problems[1:]):
         raise _refusal(
             "the draws differ in more than numbers",
-            "classes, policies, attention's shape and ways of charging must be the same",
+            "classes, numbers of policies and attention's shape must be known exactly",
         )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ds3opt.optimise.allocation import active, envelope, segments, spend
 from ds3opt.optimise.answer import Mix, mixed
 from ds3opt.optimise.local import room_for
-from ds3opt.optimise.menu import Actions, Values, first_actions, refined
+from ds3opt.optimise.menu import Actions, Values, refined
 from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets
@@ -72,7 +72,7 @@ def near_actions(
     ensemble: Ensemble, weights: Weights, budgets: Budgets, parameters: float, loss: float
 ) -> Actions:
     """Actions on the tasks' envelopes at a model, to the last whole step, at prices near its own"""
-    actions = first_actions(ensemble.common)
+    actions = ensemble.first_actions()
     size, at = np.array([parameters]), np.array([loss])
     losses = ensemble.losses(size, tokens_at(ensemble, size, at))
     for _ in range(_REFINEMENTS):

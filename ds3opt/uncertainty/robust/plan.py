@@ -32,9 +32,9 @@ class Choice:
     fraction: float
     """Part of the task's requests."""
 
-    def token_budget(self, tokens_per_step: float) -> float:
+    def token_budget(self, tokens_per_step: float, max_steps: float = math.inf) -> float:
         """Tokens that one task may generate, all traces and branches together."""
-        return self.policy.width * tokens_per_step * self.steps
+        return self.policy.width * tokens_per_step * min(self.steps, max_steps)
 
 
 @dataclass(frozen=True)

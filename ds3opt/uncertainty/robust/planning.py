@@ -105,7 +105,8 @@ def robust_plan(
     -----
     Limits hold on average: mean use over the draws is at most the mean of their limits, where these
     differ. Required accuracies hold for the class's mean accuracy, by its share. What can be
-    trained, and how many steps the context has room for, must be allowed by every draw.
+    trained must be allowed by every draw. Where a draw's context has room for fewer steps than a
+    plan takes, its traces end there.
 
     The bound for a tail is that of the best weights of the draws that were found (`tail`), for
     several ranges of models where it takes that (`regions`). Where it stays above the best plan by

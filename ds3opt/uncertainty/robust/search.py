@@ -45,6 +45,7 @@ class RobustSearch(Search):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.everything = self.ensemble.first_actions()
         self.weights = Weights.of(self.ensemble, self.draws)
         solved = np.sum(self.ensemble.weight * self.ensemble.worth, axis=1)
         self.most = float(self.draws @ solved)

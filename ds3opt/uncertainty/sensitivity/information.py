@@ -85,7 +85,7 @@ def regret(values: FloatArray, best: FloatArray) -> Worth:
     ----------
     values : (draw, plan) of each plan. best : (draw,) the optimum of each draw.
     """
-    lost = np.maximum(best - values[:, int(np.argmax(np.mean(values, axis=0)))], 0.0)
+    lost = np.maximum(best - values[:, _best_on_average(values)], 0.0)
     return Worth(float(np.mean(lost)), float(np.std(lost)) / math.sqrt(lost.size))
 
 
@@ -115,11 +115,12 @@ def regret_removed(constants: FloatArray, values: FloatArray) -> Worth:
     basis = regressors(constants)
     if plans < 2 or count < _FOLDS * 2:
         return Worth(0.0, 0.0)
+    # against the plan whose regret is told, so that no more is removed than there is
+    usual = _best_on_average(values)
     gain = np.zeros(count)
     for fold in range(_FOLDS):
         held = folds == fold
         known, there = values[~held], values[held]
-        usual = int(np.argmax(np.mean(known, axis=0)))
         ahead = known - known[:, [usual]]
         expected = basis[held] @ _coefficients(basis[~held], ahead)
         chosen = np.argmax(expected, axis=1)
@@ -129,6 +130,10 @@ def regret_removed(constants: FloatArray, values: FloatArray) -> Worth:
     # the folds' choices share most of their draws, so that their gains vary together
     error = float(np.std(gain)) / math.sqrt(count) * math.sqrt(1.0 + _FOLDS / (_FOLDS - 1.0))
     return Worth(max(float(np.mean(gain)), 0.0), error)
+
+
+def _best_on_average(values: FloatArray) -> int:
+    return int(np.argmax(np.mean(values, axis=0)))
 
 
 def _folds(count: int) -> IntArray:

@@ -206,6 +206,33 @@ def test_limits_that_are_drawn_hold_on_average() -> None:
     assert found.score.total_flop.mean() >= 0.99e21
 
 
+@pytest.mark.parametrize("tail", [1.0, 0.5])
+def test_plans_longer_than_one_draw_has_room_for_are_bounded_too(tail: float) -> None:
+    """A step of more tokens leaves fewer: no draw's own plan may beat the bound."""
+    scenarios = []
+    for per_step in (20.0, 25.0, 32.0):
+        scenario = scenario_with(limits={"total_flop": 5e21})
+        scenario["reasoning"] = {"tokens_per_step": per_step, "policies": ["chain_of_thought"]}
+        for task in scenario["workload"]["mix"]:
+            task["max_output_tokens"] = 210.0
+        scenarios.append(scenario)
+    problems = problems_of(scenarios)
+    found = robust_plan(problems, tail=tail, gap=1e-3)
+    assert found is not None
+    assert found.converged
+    keeps_limits(found)
+    assert max(choice.steps for choice in found.plan.choices) > 210 // 32
+    limit = found.limits.total_flop
+    for scenario in scenarios:
+        own = Plan.of(solve(Scenario.model_validate(scenario), frontier=False, details=False))
+        score = score_plan(problems, own)
+        part = min((limit - score.training_flop) / score.inference_flop.mean(), 1.0)
+        scaled = replace(
+            own, choices=tuple(replace(c, fraction=part * c.fraction) for c in own.choices)
+        )
+        assert tail_mean(score_plan(problems, scaled).value, tail) <= found.upper + ROUNDING
+
+
 def test_required_accuracies_hold_on_average() -> None:
     scenarios = drawn(5)
     for scenario in scenarios:

@@ -146,3 +146,14 @@ def test_plans_that_are_all_the_same_leave_nothing_to_choose():
     values = np.repeat(np.random.default_rng(8).normal(size=(100, 1)), 3, axis=1)
     worth = regret_removed(values[:, :1], values)
     assert (worth.value, worth.clear) == (0.0, False)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_more_regret_is_removed_than_there_is(seed):
+    """One constant decides everything, so that knowing it removes nearly all of the regret."""
+    rng = np.random.default_rng(seed)
+    constant, plans = rng.normal(size=(100, 1)), 12
+    values = 0.3 * rng.normal(size=plans) + constant * rng.normal(size=plans)
+    found = regret_removed(constant, values)
+    assert found.value <= regret(values, np.max(values, axis=1)).value * (1.0 + 1e-12)
+    assert found.value > 0.0
