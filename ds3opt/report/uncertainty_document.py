@@ -250,7 +250,7 @@ def _acting(study: Study) -> Table:
     footer = "worst draws: exceeded in 2.5 % of them"
     risks = [study.plan, None if study.robust is None else study.robust.risk]
     if any(limit.broken for risk in risks if risk is not None for limit in risk.limits):
-        footer += "; a plan as it is counts all that it serves, also beyond a limit"
+        footer += "; a plan as it is serves only as many requests as the limits allow"
     if any(regret.impossible for _, regret in found):
         footer += "; impossible: the limits, or what is asked for, are out of reach"
     return replace(table, footer=footer)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.problem import Problem
-from ds3opt.uncertainty.robust.plan import Score
+from ds3opt.uncertainty.robust.plan import Score, within_limits
 from ds3opt.uncertainty.summary import Regret, Spread, regret_of, spread_of
 
 FloatArray = NDArray[np.float64]
@@ -39,7 +39,8 @@ class PlanRisk:
     classes: tuple[tuple[str, Spread], ...]
     """Accuracy of every class."""
     regret: Regret | None
-    """Against the optimum of every draw; None where no draw has one."""
+    """Against the optimum of every draw, where the plan serves fewer requests if it would break a
+    limit; None where no draw has an optimum."""
     limits: tuple[LimitRisk, ...]
 
 
@@ -64,7 +65,7 @@ def plan_risk(
     known = np.isfinite(best)
     regret = None
     if np.any(known):
-        kept = np.minimum(score.value[known], best[known])
+        kept = np.minimum(within_limits(problems, score)[known], best[known])
         regret = regret_of(best[known], kept, first.objective, gap)
     return PlanRisk(
         spread_of(first.objective, score.value, point_value),

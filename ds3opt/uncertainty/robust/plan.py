@@ -18,6 +18,8 @@ from ds3opt.problem import Problem
 from ds3opt.uncertainty.robust.ensemble import Ensemble
 
 FloatArray = NDArray[np.float64]
+_ROUNDING = 1e-9
+"""Of a limit: use beyond it by no more is not a breach."""
 
 
 @dataclass(frozen=True)
@@ -174,3 +176,21 @@ def in_every_draw(ensemble: Ensemble, actions: Actions, loss: FloatArray) -> Val
     repeated = Actions(np.zeros_like(task), task, policy, steps, steps, steps)
     step = ensemble.step_success(loss)[:, 0, :][:, actions.task].T.ravel()
     return evaluate(ensemble.stacked, repeated, step, step=step)
+
+
+def within_limits(problems: Sequence[Problem], score: Score) -> FloatArray:
+    """The value of a plan in every draw, (draw,), that serves fewer requests where it must.
+
+    A plan that would break a limit serves only the part of the requests that the limit allows;
+    where its training alone breaks one it serves none.
+    """
+    limits = {
+        name: np.array([getattr(one.budgets, name) for one in problems])
+        for name in ("total_flop", "training_flop", "inference_flop")
+    }
+    training = score.training_flop
+    cap = np.minimum(limits["total_flop"], limits["training_flop"]) * (1.0 + _ROUNDING)
+    room = np.minimum(limits["total_flop"] - training, limits["inference_flop"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(score.inference_flop > 0.0, room / score.inference_flop, 1.0)
+    return np.where(training <= cap, score.value * np.clip(part, 0.0, 1.0), 0.0)

@@ -14,13 +14,13 @@ from ds3opt.errors import UsageError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import solve
-from ds3opt.problem import Problem, compile_problem
+from ds3opt.problem import compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.draws import Sample, constants, drawn, sample
 from ds3opt.uncertainty.keys import Constant, label, numeric_keys
 from ds3opt.uncertainty.outcome import Outcome, coarser, column
 from ds3opt.uncertainty.robust.ensemble import Ensemble
-from ds3opt.uncertainty.robust.plan import Plan, Score, score_plan
+from ds3opt.uncertainty.robust.plan import Plan, score_plan, within_limits
 from ds3opt.uncertainty.run import Keep, solve_draws
 from ds3opt.uncertainty.sensitivity.elasticity import Elasticities, elasticities
 from ds3opt.uncertainty.sensitivity.information import (
@@ -44,7 +44,6 @@ _LOGARITHMS = ("parameters", "training_tokens")
 _OWN_OPTIMA = 16
 """Draws whose own optimum is one of the plans to choose among."""
 _TOLD_ALWAYS = ("price", "limits.", "objective.", "workload.tasks")
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -309,23 +308,5 @@ def _values_of_plans(
     ends = [one for bar in bars for one in bar.solutions]
     plans = list(dict.fromkeys(Plan.of(one) for one in (point, *ends, *own) if one is not None))
     return np.column_stack(
-        [_within_limits(problems, score_plan(ensemble, plan)) for plan in plans]
+        [within_limits(problems, score_plan(ensemble, plan)) for plan in plans]
     ), ""
-
-
-def _within_limits(problems: Sequence[Problem], score: Score) -> FloatArray:
-    """The value of a plan in every draw, (draw,), that serves fewer requests where it must.
-
-    A plan that would break a limit serves only the part of the requests that the limit allows;
-    where its training alone breaks one it serves none.
-    """
-    limits = {
-        name: np.array([getattr(one.budgets, name) for one in problems])
-        for name in ("total_flop", "training_flop", "inference_flop")
-    }
-    training = score.training_flop
-    cap = np.minimum(limits["total_flop"], limits["training_flop"]) * (1.0 + _ROUNDING)
-    room = np.minimum(limits["total_flop"] - training, limits["inference_flop"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(score.inference_flop > 0.0, room / score.inference_flop, 1.0)
-    return np.where(training <= cap, score.value * np.clip(part, 0.0, 1.0), 0.0)
