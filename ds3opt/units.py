@@ -336,7 +336,8 @@ def _unit_size(text: str, unit: str, expected: Dimension) -> float:
         for other in _dimensions().values():
             if unit in other.units:
                 hint = _examples(expected)
-                raise UnitError(f"{shown} is {other.noun}, {expected.noun} is expected", hint)
+                noun = "a percentage" if unit == "%" else other.noun
+                raise UnitError(f"{shown} is {noun}, {expected.noun} is expected", hint)
     if unit in _NO_FIXED_LENGTH and "days" in expected.units:
         raise UnitError(f"{shown}: a month has no fixed length", "write it in days")
     nearest = _nearest(unit, expected.units)

@@ -107,6 +107,7 @@ def test_reads(value: object, dimension: str, expected: float) -> None:
         ("3 months", "time", "no fixed length"),
         ("80 G", "bytes", 'did you mean "GB"?'),
         ("1,000", "tasks", "without commas"),
+        ("41%", "dimensionless", "41% is a percentage, a plain number is expected"),
         ("many", "tasks", '"many" is not a number of tasks; write for example 1e9 or 2 M tasks'),
         ("", "time", "is not a time"),
         ("1.2.3", "time", "is not a time"),

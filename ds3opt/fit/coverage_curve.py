@@ -126,7 +126,8 @@ def obstacles(curve: Curve, constants: int = 3) -> Iterator[Doubt]:
         )
         return
     if len(distinct) <= constants:
-        yield Doubt("too_few_points", f"{len(curve)} points are too few for {constants} constants")
+        points = "1 point is" if len(curve) == 1 else f"{len(curve)} points are"
+        yield Doubt("too_few_points", f"{points} too few for {constants} constants")
         return
     for value, what in ((0.0, "none solved"), (1.0, "all solved")):
         if np.all(curve.coverage == value):

@@ -38,9 +38,10 @@ def obstacles(counts: Counts, constants: int = 3) -> Iterator[Doubt]:
         )
         return
     if len(counts) <= constants:
+        problems = "1 problem is" if len(counts) == 1 else f"{len(counts)} problems are"
         yield Doubt(
             "too_few_problems",
-            f"{len(counts)} problems are too few for {constants} constants",
+            f"{problems} too few for {constants} constants",
             hint=f"{FEW_PROBLEMS} or more",
         )
         return

@@ -93,9 +93,10 @@ def doubts_of_runs(runs: LossRuns) -> Iterator[Doubt]:
     """What makes a fit less sure than it looks."""
     copies = _copies(runs)
     if copies.size:
+        told = "it counts" if copies.size == 1 else "they count"
         yield Doubt(
             "duplicates",
-            f"{_count(copies, 'run')} a copy of another: it counts twice, and intervals come "
+            f"{_count(copies, 'run')} a copy of another: {told} twice, and intervals come "
             "out too narrow",
             _rows(copies),
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ds3opt.fit.doubts import Doubt
 from ds3opt.fit.task_model import CONSTANTS, LEAST_DIRECTIONALITY, Observations
+from ds3opt.fit.task_profiles import Profile
 from ds3opt.fit.tasks import TasksFit
 
 FEW_PROBLEMS = 30
@@ -63,10 +64,10 @@ def doubts_of_rows(rows: Observations) -> Iterator[Doubt]:
         )
     copies = _copies(rows)
     if copies.size:
+        told = "it counts" if copies.size == 1 else "they count"
         yield Doubt(
             "duplicates",
-            f"{_count(copies)} a copy of another: it counts twice, and intervals come out too "
-            "narrow",
+            f"{_count(copies)} a copy of another: {told} twice, and intervals come out too narrow",
             _rows(copies),
         )
     # rounded as it is told, an accuracy of many problems is never seen to be off
@@ -192,8 +193,16 @@ def _values(fit: TasksFit, names: Sequence[str]) -> list[str]:
 def _identified(fit: TasksFit) -> str:
     """What the rows do tell, in words that end a sentence about what they do not."""
     blended = set().union(*_joined(fit.blends()))
-    names = [name for name, one in fit.profiles.items() if one.known and name not in blended]
-    return f"; the rows tell {_listed(_values(fit, names))}" if names else ""
+    known = {n: one for n, one in fit.profiles.items() if one.known and n not in blended}
+    told = [
+        value + ("" if np.isnan(known[name].low) else f" ({_from_to(known[name])})")
+        for name, value in zip(known, _values(fit, list(known)), strict=True)
+    ]
+    return f"; the rows tell {_listed(told)}" if told else ""
+
+
+def _from_to(one: Profile) -> str:
+    return f"{one.low:.3g} to {one.high:.3g}"
 
 
 def _told_to(accuracy: np.ndarray) -> np.ndarray:

@@ -190,7 +190,11 @@ class TaskModel:
         for index, one in enumerate(sliding):
             up, down = 1 + 2 * index, 2 + 2 * index
             apart = moved[up][:, [one]] - moved[down][:, [one]]
-            slopes[:, :, one] = pull * (every[up] - every[down]) / apart
+            # a constant that only one value is allowed moves nothing
+            rise = np.divide(
+                every[up] - every[down], apart, out=np.zeros_like(told), where=apart != 0.0
+            )
+            slopes[:, :, one] = pull * rise
         return residual, slopes
 
 

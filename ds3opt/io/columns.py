@@ -126,7 +126,7 @@ def lacking(rows: Rows, column: Column, *, told: bool = True) -> Problem:
     message = f"there is no column {column.name}"
     between = next((name for sign, name in SPLIT_BY.items() if sign in rows.header.columns[0]), "")
     if len(rows.header.columns) == 1 and between:
-        hint = f"columns are split by commas here, not by {between}: save the table as CSV"
+        hint = f"columns are split by commas here, not by {between}: save the table with commas"
         return Problem(message, hint=hint, location=rows.header.place)
     names = ", ".join((column.name, *column.also))
     near = difflib.get_close_matches(column.name, rows.header.columns, n=1, cutoff=0.5)

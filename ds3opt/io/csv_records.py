@@ -61,9 +61,11 @@ class Record:
         try:
             value = parse_quantity(text, dimension)
         except UnitError as error:
-            raise UsageError(self.problem(column, error.message)) from None
+            raise UsageError(self.problem(column, error.message, error.hint)) from None
         if not least < value <= most:
-            message = f"must be above {least:g} and at most {most:g}, not {text[:40]}"
+            # just below 0 stands for 0 itself
+            low = "at least 0" if -1e-100 < least < 0.0 else f"above {least:g}"
+            message = f"must be {low} and at most {most:g}, not {text[:40]}"
             raise UsageError(self.problem(column, message))
         return value
 
@@ -153,6 +155,10 @@ def _record(
     if len(cells) != len(columns):
         message = f"{len(cells)} cells under a header of {len(columns)}"
         between = next((name for sign, name in SPLIT_BY.items() if sign in columns[0]), "")
-        hint = f"columns are split by commas here, not by {between}" if between else ""
+        hint = (
+            f"columns are split by commas here, not by {between}: save the table with commas"
+            if between
+            else ""
+        )
         raise UsageError(Problem(message, hint=hint, location=Location(source, line, 1, text)))
     return found

@@ -82,7 +82,7 @@ def journal_for(*what: str, folder: Path | None = None) -> DrawJournal:
 
 def _cache(get: Callable[[str], str | None] = os.environ.get) -> Path:
     base = get("XDG_CACHE_HOME")
-    if base:
+    if base and os.path.isabs(base):  # others are to be ignored, says the standard
         return Path(base) / "ds3opt" / "draws"
     try:
         home = Path.home()

@@ -214,16 +214,18 @@ def _advice(study: Sensitivity) -> tuple[Value, ...]:
     elif study.regret is not None:
         told.append(
             Phrase(
-                "no single measurement would change the decision by more than the gap, {}",
+                "no single measurement is seen to be worth more than the gap, {}",
                 (_gap(study),),
             )
         )
     if most is not None:
         share = _share(most.shares["objective"])
         objective = words_of(study.point.objective)
+        half = most.shares["objective"].value >= 0.5
+        much, least = ("most of what", "") if half else ("more of what", " than any other")
         told.append(
             Phrase(
-                f"{most.label} explains most of what is uncertain about the {objective}: {{}} of "
+                f"{most.label} explains {much} is uncertain about the {objective}{least}: {{}} of "
                 "the variance",
                 (share,),
             )

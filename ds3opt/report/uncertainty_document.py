@@ -70,6 +70,9 @@ def _answer(study: Study) -> Table:
         (Column("median", "median", "number"), lambda one: _amount(study, one, one.median)),
         (Column("interval", "95 % interval", "number"), lambda one: _interval(study, one)),
     )
+    if not table.rows:
+        row = ("no allocation keeps the limits in any of the draws",)
+        return Table("Answer", (Column("quantity", ""),), (row,), header=False)
     told = [f"each draw certified within {_gap(study)}"]
     if spreads.infeasible:
         told.append(
@@ -262,6 +265,16 @@ def _lost(study: Study, regret: Regret, value: float) -> Measure:
     return Measure(value, _lost_dimension(study))
 
 
+def _allowed(plan: PlanRisk | None) -> str:
+    """Heading of the limits; those that are uncertain are told by their median."""
+    limits = () if plan is None else plan.limits
+    return "allowed" + (
+        ", median"
+        if any(one.limit.quantiles[0] < one.limit.quantiles[-1] for one in limits)
+        else ""
+    )
+
+
 def _limits(plan: PlanRisk | None) -> Table:
     def beyond(one: LimitRisk) -> Value:
         return Measure(one.beyond.quantiles[-1], "change") if one.broken else None
@@ -271,7 +284,7 @@ def _limits(plan: PlanRisk | None) -> Table:
         () if plan is None else plan.limits,
         (Column("limit", "limit"), lambda one: words_of(one.name)),
         (
-            Column("allowed", "allowed", "number"),
+            Column("allowed", _allowed(plan), "number"),
             lambda one: Measure(one.limit.median, dimension_of(one.name)),
         ),
         (

@@ -128,7 +128,7 @@ class TaskClass(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     """Name of the class in reports."""
-    share: Positive
+    share: PositiveFraction
     """Share of all tasks; the shares of a mix sum to 1."""
     difficulty: SpreadField | None = None
     """With a loss law: pretraining loss (nats/token) at the middle of the step's sigmoid: without

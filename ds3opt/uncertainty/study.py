@@ -116,7 +116,15 @@ def study(
         point,
         drawn_sample,
         tuple(
-            (constant, spread_of(constant.path, drawn_sample.values[:, index], constant.value))
+            (
+                constant,
+                spread_of(
+                    constant.path,
+                    drawn_sample.values[:, index],
+                    constant.value,
+                    whole=constant.domain.whole,
+                ),
+            )
             for index, constant in enumerate(drawn_sample.constants)
         ),
         outcomes,

@@ -136,12 +136,15 @@ def spreads_of(outcomes: Sequence[Outcome], point: Solution, *, gap: float = GAP
     )
 
 
-def spread_of(name: str, values: FloatArray, point: float | None) -> Spread:
-    """Mean and quantiles of one amount over draws, (draw,); those that lack it are left out."""
+def spread_of(name: str, values: FloatArray, point: float | None, *, whole: bool = False) -> Spread:
+    """Mean and quantiles of one amount over draws, (draw,); those that lack it are left out.
+
+    Quantiles of whole numbers are values of draws, and not between them.
+    """
     known = values[np.isfinite(values)]
     if known.size == 0:
         return Spread(name, point, np.nan, (np.nan,) * len(LEVELS))
-    found = np.quantile(known, LEVELS)
+    found = np.quantile(known, LEVELS, method="inverted_cdf" if whole else "linear")
     return Spread(name, point, float(np.mean(known)), tuple(float(one) for one in found))
 
 

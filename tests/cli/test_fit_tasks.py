@@ -129,6 +129,24 @@ def test_the_law_file_is_written_shown_and_not_overwritten(said, tmp_path) -> No
     assert "exists and is left as it is" in err
 
 
+def test_a_held_number_of_skills_at_the_end_of_what_is_allowed(said, tmp_path) -> None:
+    """More skills than the longest trace has steps: nothing moves, and nothing is divided by 0."""
+    (tmp_path / "o.csv").write_text(GOOD)
+    code, out, err = said("fit", "tasks", "o.csv", "--skills", "1000", "--draws", "0", "-f", "json")
+    assert (code, err) == (0, "")
+    assert "NaN" not in out
+
+
+def test_copies_and_what_the_rows_tell_are_said_with_intervals(said, tmp_path) -> None:
+    rows = ["2.0,400,,0.385,200", "2.0,4000,,0.71,200", "2.2,1000,,0.41,200"]
+    (tmp_path / "o.csv").write_text("\n".join([GOOD.splitlines()[0], *rows, *rows]) + "\n")
+    code, out, _ = said("fit", "tasks", "o.csv", "--draws", "0")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "3 rows are a copy of another: they count twice" in text
+    assert "(0.0" in text.partition("the rows tell difficulty")[2]
+
+
 def test_classes_are_fitted_apart_and_constants_held(said, tmp_path) -> None:
     lines = GOOD.splitlines()
     both = [f"{lines[0]},class", *(f"{line},{name}" for name in "ab" for line in lines[1:])]

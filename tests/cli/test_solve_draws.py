@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ds3opt.io.draw_journal import journal_for
+
 UNCERTAIN = """\
 name: Unsure
 workload:
@@ -156,6 +158,33 @@ def test_draws_without_a_plan_are_counted(run, unsure, cache):
     told = json.loads(done.stdout)["uncertainty"]
     assert done.returncode == 0
     assert 0.0 < told["infeasible"] < 1.0
+
+
+def test_limits_that_no_draw_can_keep_are_said(run, unsure, cache):
+    """The budget of the point estimate is not among its draws."""
+    budget = "limits.total_flop={value: 1e20, draws: [1e3, 2e3]}"
+    env = _environment(**cache)
+    done = run("solve", unsure, "--draws", "4", "--set", budget, env=env)
+    assert done.returncode == 0
+    assert "no allocation keeps the limits in any of the draws" in done.stdout
+    assert "allowed, median" in done.stdout
+
+
+def test_shares_are_drawn_between_their_ends(run, unsure, cache):
+    share = "workload.mix[0].share={value: 60%, interval: [50%, 70%]}"
+    env = _environment(**cache)
+    done = run("solve", unsure, "--draws", "4", "--set", share, env=env)
+    assert "95 % interval, logit-normal" in done.stdout
+    share = share.replace("70%", "120%")
+    done = run("solve", unsure, "--draws", "4", "--set", share, env=env)
+    assert done.returncode == 2
+    assert "must be at most 1, not 1.2" in done.stderr
+
+
+def test_a_cache_that_is_no_absolute_path_is_ignored(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tmp_path in journal_for("anything").path.parents
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

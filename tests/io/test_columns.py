@@ -68,6 +68,22 @@ def test_every_bad_cell_is_told_at_its_place():
     assert found == [(3, 3, "params"), (4, 3, "params"), (5, 3, "params")]
 
 
+def test_a_bad_cell_says_what_would_be_right():
+    (commas,) = refused('params,loss\n"1,300,000,000",2\n')
+    assert commas.hint == "write digits without commas"
+    score = Column("score", (), "ratio", least=-1e-300, most=1.0)
+    rows = read_rows("score\n-4%\n", "t.csv", (score,))
+    with pytest.raises(UsageError) as caught:
+        rows.numbers(score)
+    assert caught.value.problems[0].message == "must be at least 0 and at most 1, not -4%"
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_other_separators_are_named_with_what_to_do(sign):
+    rows = read_rows(f"params{sign}loss\n1{sign}2\n", "t.csv", COLUMNS)
+    assert lacking(rows, LOSS).hint.endswith("save the table with commas")
+
+
 def test_empty_cells_may_stand_for_something():
     rows = read_rows("params,loss\n,2\n5,2\n", "t.csv", COLUMNS)
     assert rows.numbers(SIZE, empty=math.inf) == [math.inf, 5.0]

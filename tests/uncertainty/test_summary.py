@@ -30,6 +30,11 @@ def test_quantiles_of_known_values():
     assert spread.interval == pytest.approx((25.0, 975.0))
 
 
+def test_quantiles_of_whole_numbers_are_numbers_that_were_drawn():
+    spread = spread_of("skills", np.array([4.0, 5.0, 5.0, 6.0, 9.0]), 6.0, whole=True)
+    assert spread.quantiles == (4.0, 4.0, 5.0, 9.0, 9.0)
+
+
 def test_draws_that_lack_an_amount_are_left_out():
     assert spread_of("x", np.array([np.nan, 2.0, 2.0]), None).mean == 2.0
 

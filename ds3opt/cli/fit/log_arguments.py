@@ -161,8 +161,10 @@ def read_samples(
         message = f"the answer of {share:.2g} % of the samples could not be read; they count as "
         doubts.append(Doubt("unread_answers", message + "the log judges them, as a rule wrong"))
     if log.partial:
-        count = "1 sample has" if log.partial == 1 else f"{log.partial} samples have"
-        doubts.append(Doubt("partial", f"{count} part of the credit and counts as wrong"))
+        one = log.partial == 1
+        count = "1 sample has" if one else f"{log.partial} samples have"
+        words = f"{count} part of the credit and {'counts' if one else 'count'} as wrong"
+        doubts.append(Doubt("partial", words))
     if log.hidden:
         message = f"{log.hidden} samples have further responses that the log does not judge"
         hint = "a filter took the first, or their vote: log every response, or a pass@1 metric"

@@ -63,7 +63,8 @@ def document(fitted: Sequence[FittedClass], found: TasksFile) -> Document:
         Column("high", "to", "number"),
         Column("known", "known"),
     )
-    title = f"{found.name}: classes of tasks from {found.data.rows} rows of {found.data.file}, "
+    rows = "1 row" if found.data.rows == 1 else f"{found.data.rows} rows"
+    title = f"{found.name}: classes of tasks from {rows} of {found.data.file}, "
     title += f"loss by {found.loss}, {found.tokens_per_step:g} tokens a step"
     return Document(
         title,

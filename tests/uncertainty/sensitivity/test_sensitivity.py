@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from ds3opt.errors import UsageError
 from ds3opt.io.loader import load_scenario
 from ds3opt.optimise.solve import solve
 from ds3opt.problem import compile_problem
+from ds3opt.report.sensitivity_document import _advice
+from ds3opt.report.values import shown
 from ds3opt.uncertainty.draws import constants, quantiles, sample
 from ds3opt.uncertainty.placing import replaced
 from ds3opt.uncertainty.robust.plan import score_plan
 from ds3opt.uncertainty.sensitivity.elasticity import elasticities
+from ds3opt.uncertainty.sensitivity.information import Share, Worth
 from ds3opt.uncertainty.sensitivity.study import asked_about, sensitivity
 from ds3opt.uncertainty.sensitivity.tornado import ENDS, tornado
 from ds3opt.uncertainty.sensitivity.variants import optima
@@ -245,3 +249,22 @@ def test_constants_drawn_together_follow_a_curve():
         change = {bar.constant.path: end, "model.capability.slope": there}
         alone = solve(replaced(scenario, change), frontier=False, details=False)
         assert solution.accuracy == pytest.approx(alone.accuracy, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.7, "explains most of what"), (0.2, "explains more of what")]
+)
+def test_advice_claims_no_more_than_the_draws_show(share: float, words: str) -> None:
+    one = SimpleNamespace(label="skills", shares={"objective": Share(share, 0.01)})
+    study = SimpleNamespace(
+        sample=(),
+        known=(one,),
+        measure_next=None,
+        explains_most=one,
+        regret=Worth(0.02, 0.01),
+        point=SimpleNamespace(objective="accuracy"),
+        gap=1e-4,
+    )
+    worth, most = (shown(told) for told in _advice(study))
+    assert worth == "no single measurement is seen to be worth more than the gap, 0.01 points"
+    assert most.startswith(f"skills {words} is uncertain about the accuracy")
