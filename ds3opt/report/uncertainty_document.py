@@ -19,6 +19,8 @@ from ds3opt.uncertainty.summary import ClassOdds, PolicyOdds, Regret, Spread
 
 _SHOWN = 0.01
 """Policies that are best in fewer draws, and lose more than the gap, are counted and not shown."""
+_FEW = 40
+"""Draws below which there is no quantile of 2.5 %."""
 _WIDTHS = {"accuracy", "value", "net_value"}
 
 
@@ -74,6 +76,8 @@ def _answer(study: Study) -> Table:
         row = ("no allocation keeps the limits in any of the draws",)
         return Table("Answer", (Column("quantity", ""),), (row,), header=False)
     told = [f"each draw certified within {_gap(study)}"]
+    if spreads.draws < _FEW:
+        told.append(f"intervals of fewer than {_FEW} draws are little more than their range")
     if spreads.infeasible:
         told.append(
             f"no allocation keeps the limits in {_percent(spreads.infeasible)} of the draws"

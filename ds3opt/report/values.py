@@ -195,6 +195,8 @@ def _points(value: float, precision: int) -> str:
 
 
 def _change(value: float, precision: int) -> str:
+    if abs(value) >= 1e3:  # all digits of a factor of a thousand say nothing
+        return f"{'+' if value > 0 else ''}{format_number(100 * value, precision)} %"
     return f"{_signed(100 * value, max(precision - 1, 0))} %"
 
 
