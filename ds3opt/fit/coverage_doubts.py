@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ds3opt.fit.coverage import Counts, CoverageFit
-from ds3opt.fit.doubts import Doubt
+from ds3opt.fit.doubts import Doubt, few_resamples
 
 FEW_PROBLEMS = 30
 FEW_SAMPLES = 20
@@ -96,6 +96,7 @@ def doubts_of_fit(
     differences : fitted minus measured coverage where both are known.
     asked : numbers of samples that the report gives forecasts for.
     """
+    yield from few_resamples(len(fit.draws))
     if fit.at_edge:
         names = " and ".join(fit.at_edge)
         yield Doubt(

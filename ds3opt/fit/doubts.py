@@ -23,6 +23,8 @@ FEW_AGREE = 0.1
 """Share of starts that should reach the best fit."""
 LEAST_EXPLAINED = 0.9
 """Share of the variance of log loss that a law should explain."""
+FEW_RESAMPLES = 40
+"""Below it there is no quantile of 2.5 %."""
 WIDE = 3.0
 """Factor between the ends of the interval of an exponent from which on it is told of."""
 _PERPLEXITY = 20.0
@@ -109,6 +111,12 @@ def doubts_of_runs(runs: LossRuns) -> Iterator[Doubt]:
             "data is known poorly",
             hint=f"a factor of {NARROW:g} or more tells them apart",
         )
+    if float(ratio.max()) < 1.0:
+        yield Doubt(
+            "swapped",
+            "every run has fewer tokens than parameters: are the two columns swapped, or in other "
+            "units?",
+        )
     constants = 7 if runs.repeats else 5
     if len(runs) < FEW_RUNS_A_CONSTANT * constants:
         yield Doubt("few_runs", f"{len(runs)} runs for {constants} constants are few")
@@ -166,6 +174,8 @@ def doubts_of_fit(runs: LossRuns, fit: LossFit) -> Iterator[Doubt]:
                     f"{name.replace('_', ' ')} is known between {low:.2g} and {high:.2g} only: "
                     "what follows from it may be anything",
                 )
+    yield from _idle_terms(runs, fit)
+    yield from few_resamples(len(fit.draws))
     if fit.agreeing < FEW_AGREE * fit.polished:
         yield Doubt(
             "few_starts_agree",
@@ -195,6 +205,34 @@ def doubts_of_fit(runs: LossRuns, fit: LossFit) -> Iterator[Doubt]:
             "not_identified",
             "no run has more parameters than its unique tokens can fill: how such parameters "
             "decay is taken from Muennighoff et al. 2023",
+        )
+
+
+def _idle_terms(runs: LossRuns, fit: LossFit) -> Iterator[Doubt]:
+    """A term of the law that changes less over these runs than they scatter."""
+    law = fit.law
+    scatter = float(np.sqrt(np.mean(fit.log_residuals**2)) * np.median(runs.loss))
+    for what, values, coefficient, exponent in (
+        ("model size", runs.parameters, law.parameter_coefficient, law.parameter_exponent),
+        ("training tokens", runs.training_tokens, law.data_coefficient, law.data_exponent),
+    ):
+        ends = coefficient * np.array([values.min(), values.max()]) ** -exponent
+        if abs(float(ends[0] - ends[1])) <= scatter:
+            yield Doubt(
+                "idle_term",
+                f"loss changes less with {what} over these runs than it scatters: what the law "
+                "says of it, and of the best split of compute, rests on nothing",
+            )
+
+
+def few_resamples(count: int) -> Iterator[Doubt]:
+    """Intervals of so few resamples that they have no quantile of 2.5 %."""
+    if 0 < count < FEW_RESAMPLES:
+        yield Doubt(
+            "few_resamples",
+            f"{count} resamples have no quantile of 2.5 %: intervals are little more than their "
+            "range",
+            hint="--bootstrap 1000 is usual",
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ds3opt.fit.accuracy import AccuracyFit, Scores
-from ds3opt.fit.doubts import Doubt, too_few
+from ds3opt.fit.doubts import Doubt, few_resamples, too_few
 from ds3opt.laws._types import FloatArray
 
 FEW_MODELS_A_CONSTANT = 3
@@ -67,6 +67,7 @@ def doubts_of_scores(scores: Scores, constants: int) -> Iterator[Doubt]:
 
 def doubts_of_fit(scores: Scores, fit: AccuracyFit) -> Iterator[Doubt]:
     """What the fit itself says against it."""
+    yield from few_resamples(len(fit.draws))
     for name in fit.at_edge:
         yield Doubt(
             "not_identified",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ds3opt.fit.bootstrap import resampling_weights
-from ds3opt.fit.doubts import Doubt
+from ds3opt.fit.doubts import Doubt, few_resamples
 from ds3opt.laws._types import FloatArray
 from ds3opt.laws.scored_choice import discrimination_of, scored_choice_success
 from ds3opt.laws.voting import verified_choice_success
@@ -265,6 +265,7 @@ def doubts_of_verifier(scored: Scored, fit: VerifierFit, problems: int) -> Itera
     """What a user should know of the fit."""
     from ds3opt.fit.coverage_doubts import FEW_PROBLEMS
 
+    yield from few_resamples(len(fit.draws))
     if fit.mixed < FEW_PROBLEMS:
         count = f"{fit.mixed} of {problems} problems have"
         yield Doubt("few_problems", f"{count} right and wrong samples: few to judge a verifier by")

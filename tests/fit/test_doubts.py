@@ -86,12 +86,12 @@ def test_an_outlier_is_named():
 
 def test_what_the_fit_says_against_itself():
     runs = made()
-    fit = fit_loss(runs, draws=20)
+    fit = fit_loss(runs, draws=40)
     lonely = replace(fit, agreeing=1)
     assert codes(doubts.doubts_of_fit(runs, lonely)) == ["few_starts_agree"]
     edge = replace(fit, at_edge=("irreducible", "data_exponent"))
     assert codes(doubts.doubts_of_fit(runs, edge)) == ["not_identified"] * 2
-    wide = replace(fit, draws=fit.draws * np.linspace(0.2, 3.0, 20)[:, None])
+    wide = replace(fit, draws=fit.draws * np.linspace(0.2, 3.0, 40)[:, None])
     assert set(codes(doubts.doubts_of_fit(runs, wide))) == {"wide"}
     low = replace(runs, loss=np.where(np.arange(30) == 2, 1.5, runs.loss))
     assert "below_irreducible" in codes(doubts.doubts_of_fit(low, fit))
@@ -142,3 +142,26 @@ def test_doubtful_scores():
     spoilt[0] -= 0.3
     worse = replace(scores(), score=spoilt)
     assert "poor_forecast" in codes(score_doubts.doubts_of_fit(worse, fit_accuracy(worse)))
+
+
+def test_columns_that_are_swapped_are_asked_about():
+    runs = made()
+    swapped = replace(runs, parameters=runs.training_tokens, training_tokens=runs.parameters)
+    found = {one.code: one.message for one in doubts.doubts_of_runs(swapped)}
+    assert "are the two columns swapped" in found["swapped"]
+
+
+def test_a_term_that_does_nothing_is_told():
+    runs = made(60, noise=0.01)
+    generator = np.random.default_rng(1)
+    without = 1.8 + 482.0 * runs.parameters**-0.35
+    noise = np.exp(0.01 * generator.standard_normal(60))
+    flat = replace(runs, loss=without * noise)
+    found = {one.code: one.message for one in doubts.doubts_of_fit(flat, fit_loss(flat, draws=0))}
+    assert "training tokens" in found["idle_term"]
+    assert "idle_term" not in codes(doubts.doubts_of_fit(runs, fit_loss(runs, draws=0)))
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, False), (2, True), (39, True), (40, False)])
+def test_few_resamples_are_told(count, told):
+    assert bool(list(doubts.few_resamples(count))) == told
