@@ -95,6 +95,7 @@ def test_csv_has_a_line_for_every_number(go, unsure):
     assert rows["workload.mix[0].difficulty"]["objective_per_percent"] == ""
 
 
+@pytest.mark.slow
 def test_quick_draws_nothing(go, unsure):
     done = go(unsure, "--quick", *KEYS)
     assert done.returncode == 0
@@ -141,6 +142,7 @@ def test_nonsense_is_2_in_words(go, unsure, tmp_path, arguments, said):
     assert (tmp_path / "unsure.svg").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_the_tornado_is_the_same_picture_from_both_commands(go, run, unsure, tmp_path):
     pytest.importorskip("matplotlib")
     assert go(unsure, "--quick", "--key", "limits", "--plot", "a.svg").returncode == 0
@@ -159,6 +161,7 @@ def test_a_result_holds_no_tornado(run, result, tmp_path):
     assert "give the scenario instead" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_goes_on(ds3opt_script, go, unsure, tmp_path):
     process = subprocess.Popen(
         [ds3opt_script, "sensitivity", unsure, "--draws", "2000", "--key", "limits"],

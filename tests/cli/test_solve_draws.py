@@ -190,7 +190,7 @@ def test_a_cache_that_is_no_absolute_path_is_ignored(monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path, ds3opt_script, run, unsure, cache):
     env = _environment(**cache)
-    command = [ds3opt_script, "solve", unsure, "--draws", "64", "--robust", "none", "-f", "csv"]
+    command = [ds3opt_script, "solve", unsure, "--draws", "40", "--robust", "none", "-f", "csv"]
     with subprocess.Popen(
         [*command, "--workers", "1"],
         cwd=tmp_path,
@@ -207,7 +207,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, ds3opt_script, run, u
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
-    assert "of 64 draws are kept; the same command goes on from there" in err
+    assert "of 40 draws are kept; the same command goes on from there" in err
     done = run(*command[1:], env=env)
     assert done.returncode == 0
     assert "draws are known from an interrupted run" in done.stderr
@@ -225,9 +225,9 @@ def test_a_cache_that_cannot_be_written_is_done_without(run, unsure, tmp_path):
 
 def test_check_compares_the_spread(run, unsure, tmp_path, cache):
     env = _environment(**cache)
-    assert run("check", unsure, "--update", "--draws", "10", env=env).returncode == 0
+    assert run("check", unsure, "--update", "--draws", "5", env=env).returncode == 0
     kept = json.loads((tmp_path / "unsure.expected.json").read_text())
-    assert kept["uncertainty"]["draws"] == 10
+    assert kept["uncertainty"]["draws"] == 5
     done = run("check", unsure, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / unsure).write_text(UNCERTAIN.replace("[2.4, 2.6]", "[2.1, 2.9]"))

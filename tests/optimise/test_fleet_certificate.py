@@ -101,7 +101,10 @@ def test_limits_that_cut_alike(limits: dict[str, float], oracle: Oracle) -> None
     contest(data, oracle, shapes=6, side=6)
 
 
-@pytest.mark.parametrize("short", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize(
+    "short",
+    [pytest.param(1e-2, marks=pytest.mark.slow), 1e-4, pytest.param(1e-6, marks=pytest.mark.slow)],
+)
 def test_required_accuracy_just_below_the_ceiling(short: float, oracle: Oracle) -> None:
     """A class that is measured as a whole: nothing more than its accuracy can be asked for."""
     data = oracle("fleet_scenarios").two_classes()

@@ -170,7 +170,14 @@ def test_values_are_what_is_maximised() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["total_flop", "training_flop", "inference_flop"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "total_flop",
+        pytest.param("training_flop", marks=pytest.mark.slow),
+        pytest.param("inference_flop", marks=pytest.mark.slow),
+    ],
+)
 def test_more_of_a_budget_never_hurts(name: str) -> None:
     scenario = changed(three_classes(), total_flop=2e20, training_flop=6e19, inference_flop=1.5e20)
     last = None
@@ -262,7 +269,14 @@ def test_an_answer_scored_again_is_the_same() -> None:
     assert lower - 1e-9 <= again.accuracy <= upper + 1e-9
 
 
-@pytest.mark.parametrize("resource", ["total_flop", "inference_flop", "training_flop"])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "total_flop",
+        pytest.param("inference_flop", marks=pytest.mark.slow),
+        pytest.param("training_flop", marks=pytest.mark.slow),
+    ],
+)
 def test_least_of_a_resource_and_most_accuracy_agree(resource: str) -> None:
     scenario = changed(three_classes(), total_flop=1e22)
     scenario["objective"] = {"minimise": resource, "accuracy": 0.6}

@@ -60,14 +60,14 @@ class Plan:
             raise UsageError("the solution has no plan to score")
         choices, task, covered = [], 0, 0.0
         for row in solution.tasks:
+            # rows of a task follow one another, the largest part first, and make up the whole of it
+            if covered + row.fraction > 1.0 + 1e-9:
+                task, covered = task + 1, 0.0
+            covered += row.fraction
             if row.policy is not None:
                 choices.append(Choice(task, row.policy, row.steps, row.fraction))
             elif row.way is not None:
                 raise UsageError(f"class {row.name!r} is served by an existing model, not a policy")
-            # the rows of a task follow one another until all of its requests are told
-            covered += row.fraction
-            if covered > 1.0 - 1e-6:
-                task, covered = task + 1, 0.0
         tokens = solution.training_tokens
         return Plan(solution.parameters, math.inf if tokens is None else tokens, tuple(choices))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,17 @@ def test_existing_models_and_skill_graphs_are_refused() -> None:
     pretraining = load_scenario("data_constrained").scenario
     with pytest.raises(UsageError, match="without classes"):
         score_plan([compile_problem(pretraining)], Plan(1e9, 1e11, ()))
+
+
+@pytest.mark.parametrize("sliver", [0.0, 1e-12, 5e-7, 0.3])
+def test_rows_of_a_task_belong_together_however_small_a_part(sliver: float) -> None:
+    """A sliver of requests with another token budget is no task of its own."""
+    whole = solve(load_scenario("quickstart").scenario, frontier=False, details=False)
+    first, *others = whole.tasks
+    parts = [replace(first, fraction=1.0 - sliver)]
+    if sliver:
+        parts.append(replace(first, fraction=sliver, steps=first.steps + 1))
+    found = Plan.of(replace(whole, tasks=(*parts, *others)))
+    assert [one.task for one in found.choices] == [0] * len(parts) + [
+        one.task for one in Plan.of(whole).choices[1:]
+    ]
