@@ -8,7 +8,10 @@ READY := $(VENV)/.ready
 solve: $(READY)  ## make .venv, install, solve the quickstart scenario
 	$(BIN)/ds3opt solve scenarios/quickstart.yaml
 
-check: lint types imports test regression pages  ## everything CI runs
+check: $(READY)  ## everything CI runs, what takes one processor two at a time
+	$(MAKE) --jobs=2 --output-sync=target lint types imports
+	$(MAKE) test
+	$(MAKE) --jobs=2 --output-sync=target regression pages
 
 setup: $(READY)
 

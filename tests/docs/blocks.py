@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,17 +81,19 @@ def output(command: str) -> list[str]:
     """What a ``ds3opt`` command prints, its exit code last if it is ``echo $?``."""
     argv, asks_code = _argv(command)
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR")}
-    done = subprocess.run(
-        [sys.executable, "-m", "ds3opt", *argv],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    # what an interrupted run left behind is no part of the documentation
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run(
+            [sys.executable, "-m", "ds3opt", *argv],
+            cwd=ROOT,
+            env={**environment, "XDG_CACHE_HOME": cache},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
     lines = done.stdout.splitlines()
     if asks_code:
         lines.append(str(done.returncode))
