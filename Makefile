@@ -9,9 +9,9 @@ solve: $(READY)  ## make .venv, install, solve the quickstart scenario
 	$(BIN)/ds3opt solve scenarios/quickstart.yaml
 
 check: $(READY)  ## everything CI runs, what takes one processor two at a time
-	$(MAKE) --jobs=2 --output-sync=target lint types imports
+	$(MAKE) --jobs=2 lint types imports
 	$(MAKE) test
-	$(MAKE) --jobs=2 --output-sync=target regression pages
+	$(MAKE) --jobs=2 regression pages
 
 setup: $(READY)
 
