@@ -76,6 +76,7 @@ def test_drift_is_1(run, tmp_path) -> None:
     assert done.stdout.splitlines()[0].endswith("missed: step time on h100-sxm")
 
 
+@pytest.mark.slow
 def test_within_judges_each_row(run, tmp_path) -> None:
     header = SERVING.strip() + ",within\n"
     narrow = write(tmp_path, header + GOOD.strip() + ",1.001\n")

@@ -111,7 +111,7 @@ def slow(*values: Any) -> Any:
     [
         ({"total_flop": 3e19}, "total_flop"),
         ({"training_flop": 3e18, "inference_flop": 1e19}, "training_flop"),
-        ({"total_flop": 3e19, "training_flop": 2e18}, "total_flop"),
+        slow({"total_flop": 3e19, "training_flop": 2e18}, "total_flop"),
         slow({"training_flop": 3e18, "inference_flop": 1e19}, "inference_flop"),
         slow({"total_flop": 3e19, "training_flop": 2e18}, "training_flop"),
     ],

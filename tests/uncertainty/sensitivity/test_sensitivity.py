@@ -196,6 +196,7 @@ def test_the_study_names_what_matters(study):
     assert first.removed.value == pytest.approx(study.regret.value, abs=error)
 
 
+@pytest.mark.slow
 def test_the_study_is_the_same_on_two_processes(study):
     scenario = load_scenario("quickstart", [*SMALL, *UNCERTAIN]).scenario
     again = sensitivity(scenario, draws=64, keys=["limits"], workers=2)
