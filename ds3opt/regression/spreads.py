@@ -32,7 +32,7 @@ def compare(expected: Data, actual: Data) -> list[Drift]:
         return drifts
     slack = sum(_number(one.get("gap_of_a_draw")) for one in (old, new))
     relative = bool((expected.get("certificate") or {}).get("gap_is_relative"))
-    drifts += _amounts(old, new, slack, relative=relative)
+    drifts += _amounts(old, new, slack, str(expected.get("objective")), relative=relative)
     drifts += _policies(old, new)
     drifts += _broken(old, new)
     drifts += _robust(old, new, slack)
@@ -49,7 +49,9 @@ def _same(old: Data, new: Data) -> Iterator[Drift]:
         yield Drift("uncertainty.constants", before, after, "must be the same")
 
 
-def _amounts(old: Data, new: Data, slack: float, *, relative: bool) -> Iterator[Drift]:
+def _amounts(
+    old: Data, new: Data, slack: float, objective: str, *, relative: bool
+) -> Iterator[Drift]:
     for side in ("infeasible", "not_converged"):
         yield from _odds(f"uncertainty.{side}", old.get(side), new.get(side))
     was, now = old.get("amounts") or {}, new.get("amounts") or {}
@@ -61,7 +63,7 @@ def _amounts(old: Data, new: Data, slack: float, *, relative: bool) -> Iterator[
         for key in _STATISTICS:
             before, after = first.get(key), second.get(key)
             path = f"uncertainty.amounts.{name}.{key}"
-            if name in ("objective", "accuracy", "value"):
+            if name in ("objective", objective):
                 room = slack * abs(_number(before)) if relative else slack
                 yield from _tight(path, before, after, room)
             else:

@@ -22,6 +22,8 @@ _SHOWN = 0.01
 _FEW = 40
 """Draws below which there is no quantile of 2.5 %."""
 _WIDTHS = {"accuracy", "value", "net_value"}
+_ABSOLUTE = {*_WIDTHS, "loss"}
+"""Objectives whose gaps and regrets are in their own unit, not relative."""
 
 
 def uncertainty_document(
@@ -73,15 +75,13 @@ def _answer(study: Study) -> Table:
         (Column("interval", "95 % interval", "number"), lambda one: _interval(study, one)),
     )
     if not table.rows:
-        row = ("no allocation keeps the limits in any of the draws",)
+        row = ("no allocation is feasible in any of the draws",)
         return Table("Answer", (Column("quantity", ""),), (row,), header=False)
     told = [f"each draw certified within {_gap(study)}"]
     if spreads.draws < _FEW:
         told.append(f"intervals of fewer than {_FEW} draws are little more than their range")
     if spreads.infeasible:
-        told.append(
-            f"no allocation keeps the limits in {_percent(spreads.infeasible)} of the draws"
-        )
+        told.append(f"no allocation is feasible in {_percent(spreads.infeasible)} of the draws")
     if spreads.not_converged:
         told.append(f"{_percent(spreads.not_converged)} of the draws stopped before that")
     return replace(table, footer="; ".join(told))
@@ -115,8 +115,8 @@ def _gap(study: Study) -> str:
     objective = study.point.objective
     if objective == "accuracy":
         return shown(study.spreads.gap, "small points")
-    if objective in _WIDTHS:
-        return shown(study.spreads.gap, "number")
+    if objective in _ABSOLUTE:
+        return shown(study.spreads.gap, _lost_dimension(study))
     return shown(study.spreads.gap, "small percent")
 
 
@@ -188,7 +188,7 @@ _OPEN = {"not told apart", "no difference"}
 
 def _lost_dimension(study: Study) -> str:
     objective = study.point.objective
-    if objective == "accuracy" or objective not in _WIDTHS:
+    if objective == "accuracy" or objective not in _ABSOLUTE:
         return "small points"
     return dimension_of(objective)
 

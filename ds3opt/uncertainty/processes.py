@@ -50,6 +50,7 @@ def done_by(
     pool = ProcessPoolExecutor(
         workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
     )
+    others = set(active_children())
     waiting: dict[Future[Result], int] = {}
     try:
         for place, job in enumerate(jobs):
@@ -62,7 +63,7 @@ def done_by(
         raise UsageError(Problem("a process that solved draws was ended", hint=hint)) from None
     except BaseException:
         # nobody waits for jobs that are under way when the run is interrupted
-        for process in active_children():
+        for process in set(active_children()) - others:
             process.terminate()
         raise
     finally:

@@ -109,9 +109,7 @@ def study(
     outcomes = solve_draws(
         scenario, drawn_sample, point, known=known, keep=keep, workers=workers, progress=progress
     )
-    solver = coarser(scenario).solver
-    absolute = point.objective in ("accuracy", "value", "net_value")
-    gap = solver.gap if absolute else solver.resource_gap
+    gap = _gap_of_draws(scenario, point)
     found = Study(
         point,
         drawn_sample,
@@ -131,6 +129,17 @@ def study(
         spreads_of(outcomes, point, gap=gap),
     )
     return _with_plans(found, scenario, gap, tail, progress)
+
+
+def _gap_of_draws(scenario: Scenario, point: Solution) -> float:
+    """The gap that draws are solved to, in the unit that the certificate has it in."""
+    asked, drawn_to = scenario.solver, coarser(scenario).solver
+    certificate = point.certificate
+    if certificate is None:
+        return drawn_to.gap
+    if certificate.relative:
+        return drawn_to.resource_gap
+    return certificate.requested_gap * drawn_to.gap / asked.gap
 
 
 def _with_plans(
@@ -214,7 +223,7 @@ def _no_plan(scenario: Scenario, point: Solution) -> str:
         return "the plan in the draws, and a robust plan: the objective has no classes"
     if point.objective not in ("accuracy", "value"):
         return (
-            f"the plan in the draws, and a robust plan: with the least {point.objective} as the "
-            "objective only the model is carried over, and serving adapts to each draw"
+            "the plan in the draws, and a robust plan: where a resource is least only the model is "
+            "carried over, and serving adapts to each draw"
         )
     return ""

@@ -102,7 +102,7 @@ class Spreads:
     not_converged: float
     """Share of draws that were stopped before their gap."""
     gap: float
-    """That each draw is solved to."""
+    """That each draw is solved to: relative where a resource is least, else in its unit."""
     amounts: tuple[Spread, ...]
     classes: tuple[ClassOdds, ...]
     model_regret: Regret | None
@@ -117,6 +117,10 @@ def spreads_of(outcomes: Sequence[Outcome], point: Solution, *, gap: float = GAP
     outcomes : one for each draw, in their order.
     point : the answer at the point estimate.
     gap : that each draw was solved to.
+
+    Notes
+    -----
+    Where a resource is least, policies differ in accuracy, and are compared to within `GAP` of it.
     """
     count = len(outcomes)
     solved = tuple(one for one in outcomes if one.feasible)
@@ -131,7 +135,7 @@ def spreads_of(outcomes: Sequence[Outcome], point: Solution, *, gap: float = GAP
         amounts=tuple(
             spread_of(name, column(solved, name), at_point.get(name)) for name in names if solved
         ),
-        classes=_classes(solved, point, gap),
+        classes=_classes(solved, point, gap if point.objective in MAXIMISED else GAP),
         model_regret=_model_regret(solved, point.objective, gap),
     )
 
@@ -158,9 +162,14 @@ def _model_regret(solved: tuple[Outcome, ...], objective: str, gap: float) -> Re
 
 
 def regret_of(best: FloatArray, kept: FloatArray, objective: str, gap: float) -> Regret:
-    """Regret from the optimum and what is kept, both (draw,); nan where nothing can be kept."""
-    relative = objective not in MAXIMISED
-    lost = (kept - best) / np.abs(best) if relative else best - kept
+    """Regret from the optimum and what is kept, both (draw,); nan where nothing can be kept.
+
+    Relative where a resource is least, else in the objective's unit; so is the gap.
+    """
+    relative = objective not in MAXIMISED and objective != "loss"
+    lost = best - kept if objective in MAXIMISED else kept - best
+    if relative:
+        lost = lost / np.abs(best)
     known = np.maximum(lost[np.isfinite(lost)], 0.0)
     levels = np.quantile(known, LEVELS) if known.size else np.full(len(LEVELS), np.nan)
     return Regret(

@@ -85,6 +85,8 @@ def test_regret_of_accuracy_is_absolute_and_of_resources_relative():
     assert found.beyond_gap == 0.5
     least = regret_of(np.array([100.0]), np.array([110.0]), "total_flop", 1e-3)
     assert (least.mean, least.relative) == (pytest.approx(0.1), True)
+    loss = regret_of(np.array([2.0]), np.array([2.1]), "loss", 1e-3)  # nats/token
+    assert (loss.mean, loss.relative) == (pytest.approx(0.1), False)
 
 
 def test_outcomes_survive_being_written_down():
