@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from ds3opt.cli.view import View
     from ds3opt.io.draw_journal import DrawJournal
     from ds3opt.io.loader import LoadedScenario
+    from ds3opt.schema import Scenario
 
 MOST_DRAWS = 100_000
 Draws = Annotated[
@@ -55,49 +58,54 @@ def solve_over_draws(
     """Solve, keep what is known of the draws where that is interrupted, and show."""
     from ds3opt.cli.outcome import exit_code, version
     from ds3opt.cli.progress import progress_bar
-    from ds3opt.io.draw_journal import journal_for
     from ds3opt.report.uncertainty_document import uncertainty_document
     from ds3opt.uncertainty.study import TAIL, study
 
-    scenario = loaded.scenario
-    written = (scenario.model_dump_json(), repr(scenario.uncertain))
-    journal = journal_for(version(), *written, str(seed), str(draws))
-    known = journal.known()
-    if known:
-        view.say(f"ds3opt: {len(known)} of {draws} draws are known from an interrupted run")
-    try:
+    with kept_draws(view, loaded.scenario, draws, seed) as journal:
         with progress_bar(view.quiet) as progress:
             found = study(
-                scenario,
+                loaded.scenario,
                 draws,
                 seed,
                 frontier=frontier,
                 tail={"mean": 1.0, "worst": TAIL}.get(robust),
-                known=known,
+                known=journal.known(),
                 keep=journal.keep,
                 workers=workers,
                 progress=progress,
             )
-    except KeyboardInterrupt:
-        say_kept(view, journal, draws)
-        raise
-    finally:
-        journal.close()
-    document = uncertainty_document(
-        found, version=version(), sha256=loaded.sha256, every_row=view.verbose
-    )
-    view.emit(document)
-    journal.forget()
+        document = uncertainty_document(
+            found, version=version(), sha256=loaded.sha256, every_row=view.verbose
+        )
+        view.emit(document)
     return exit_code(found.point)
 
 
-def say_kept(view: View, journal: DrawJournal, draws: int) -> None:
-    """Say how many draws an interrupted run has kept."""
-    kept = len(journal.known())
-    if kept:
-        view.say(f"ds3opt: {kept} of {draws} draws are kept; the same command goes on from there")
-    elif journal.broken is not None:
-        view.say(f"ds3opt: no draws could be kept: {journal.broken}")
+@contextlib.contextmanager
+def kept_draws(view: View, scenario: Scenario, draws: int, seed: int) -> Iterator[DrawJournal]:
+    """The journal of a run over draws: told of if it is resumed or interrupted, gone at its end."""
+    from ds3opt.cli.outcome import version
+    from ds3opt.io.draw_journal import journal_for
+
+    written = (scenario.model_dump_json(), repr(scenario.uncertain))
+    journal = journal_for(version(), *written, str(seed), str(draws))
+    known = len(journal.known())
+    if known:
+        view.say(f"ds3opt: {known} of {draws} draws are known from an interrupted run")
+    try:
+        yield journal
+    except KeyboardInterrupt:
+        kept = len(journal.known())
+        if kept:
+            words = f"{kept} of {draws} draws are kept; the same command goes on from there"
+            view.say(f"ds3opt: {words}")
+        elif journal.broken is not None:
+            view.say(f"ds3opt: no draws could be kept: {journal.broken}")
+        raise
+    else:
+        journal.forget()
+    finally:
+        journal.close()
 
 
 def needs_draws(draws: int | None, **given: bool) -> None:

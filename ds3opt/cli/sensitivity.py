@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ds3opt.cli.arguments import HardwarePath, ScenarioArgument, Settings, hardware_folders
-from ds3opt.cli.draws import MOST_DRAWS, Seed, Workers, say_kept
+from ds3opt.cli.draws import MOST_DRAWS, Seed, Workers, kept_draws
 from ds3opt.cli.view import ALL_FORMATS, View, with_view
 from ds3opt.errors import Problem, UsageError
 
@@ -58,7 +59,6 @@ def sensitivity(
     """
     from ds3opt.cli.outcome import exit_code, version
     from ds3opt.cli.progress import progress_bar
-    from ds3opt.io.draw_journal import journal_for
     from ds3opt.io.loader import load_scenario
 
     if quick and draws is not None:
@@ -74,12 +74,8 @@ def sensitivity(
         hint = "give a number an interval, such as difficulty: {value: 2.4, interval: [2.3, 2.6]}"
         raise UsageError(Problem("nothing in the scenario is uncertain to plot", hint=hint))
     count = draws or default_draws(loaded.scenario)
-    written = (loaded.scenario.model_dump_json(), repr(loaded.scenario.uncertain))
-    journal = journal_for(version(), *written, str(seed), str(count))
-    known = {} if quick else journal.known()
-    if known:
-        view.say(f"ds3opt: {len(known)} of {count} draws are known from an interrupted run")
-    try:
+    kept = kept_draws(view, loaded.scenario, count, seed)
+    with contextlib.nullcontext() if quick else kept as journal:
         with progress_bar(view.quiet) as progress:
             found = studied(
                 loaded.scenario,
@@ -87,27 +83,21 @@ def sensitivity(
                 seed=seed,
                 keys=keys or (),
                 every=view.verbose,
-                known=known,
-                keep=journal.keep,
+                known=None if journal is None else journal.known(),
+                keep=None if journal is None else journal.keep,
                 workers=workers,
                 progress=progress,
             )
-    except KeyboardInterrupt:
-        say_kept(view, journal, count)
-        raise
-    finally:
-        journal.close()
-    if plot is not None and form is not None and found.bars:
-        from ds3opt.io.files import write_atomic
-        from ds3opt.plot.kinds import tornado_picture
+        document = sensitivity_document(
+            found, version=version(), sha256=loaded.sha256, every_row=view.verbose
+        )
+        if plot is not None and form is not None and found.bars:
+            from ds3opt.io.files import write_atomic
+            from ds3opt.plot.kinds import tornado_picture
 
-        content = tornado_picture(found.point, found.bars, form)
-        write_atomic(plot, content, force=view.force)
-    view.emit(
-        sensitivity_document(found, version=version(), sha256=loaded.sha256, every_row=view.verbose)
-    )
-    if not quick:
-        journal.forget()
+            content = tornado_picture(found.point, found.bars, form)
+            write_atomic(plot, content, force=view.force)
+        view.emit(document)
     return exit_code(found.point)
 
 
