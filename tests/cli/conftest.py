@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ds3opt.cli.main import main
+
 SCENARIO = """\
 name: Small
 workload:
@@ -19,6 +21,23 @@ workload:
     - {name: long, share: 0.4, difficulty: 2.4, skills: 8, verifier: {kind: outcome}}
 model:
   parameters: [1e7, 1e12]
+reasoning:
+  policies: [chain_of_thought, best_of_n: {samples: [2, 4]}]
+limits: {total_flop: 1e20}
+solver: {gap: 1e-3}
+"""
+
+UNCERTAIN = """\
+name: Unsure
+workload:
+  tasks: 1e9
+  mix:
+    - {name: short, share: 0.6, difficulty: {value: 2.5, interval: [2.4, 2.6]}, skills: 3,
+       max_output_tokens: 2000}
+    - {name: long, share: 0.4, difficulty: 2.4, skills: 8, verifier: {kind: outcome}}
+model:
+  parameters: [1e7, 1e12]
+  capability: {slope: {value: 5, interval: [4, 6]}}
 reasoning:
   policies: [chain_of_thought, best_of_n: {samples: [2, 4]}]
 limits: {total_flop: 1e20}
@@ -92,3 +111,25 @@ def result(tmp_path_factory: pytest.TempPathFactory, ds3opt_script: str) -> str:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
+
+
+@pytest.fixture
+def unsure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A scenario with two uncertain numbers, by its name; the test has a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "unsure.yaml").write_text(UNCERTAIN, encoding="utf-8")
+    return "unsure.yaml"
+
+
+@pytest.fixture
+def said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, output and errors of a command in this process."""
+
+    def go(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    return go

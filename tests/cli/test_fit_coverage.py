@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-
-from ds3opt.cli.main import main
 
 SERVED = """\
 workload: {tasks: 1e6, mix: [{name: a, share: 1, difficulty: 2.4, skills: 3}]}
@@ -26,18 +23,6 @@ hardware:
   inference: {accelerator: h100-sxm}
 limits: {cost: 1 kUSD}
 """
-
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, output and errors of a command in this process."""
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return go
 
 
 def lines(seed: int = 0, model: str = "small", problems: int = 60) -> list[str]:

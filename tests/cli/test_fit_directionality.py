@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from ds3opt.cli.main import main
 from ds3opt.io.law_files import load_law_file
-
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, output and errors of a command in this process."""
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return go
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 import yaml
 
-from ds3opt.cli.main import main
 from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
 from ds3opt.optimise.solve import evaluate
 from ds3opt.schema import Scenario
@@ -49,18 +47,6 @@ def accuracies() -> list[str]:
                 line = f"{model},{size},{trained},{budget},{policy},{samples}"
                 lines.append(f"{line},{told.accuracy:.12f},1000000")
     return lines
-
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, output and errors of a command in this process."""
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return go
 
 
 def test_what_evaluate_says_is_explained_by_the_class_that_made_it(said, tmp_path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-
-from ds3opt.cli.main import main
 
 SERVED = """\
 workload:
@@ -28,18 +25,6 @@ hardware:
   inference: {accelerator: h100-sxm}
 limits: {cost: 1 kUSD}
 """
-
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, output and errors of a command in this process."""
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return go
 
 
 @pytest.fixture

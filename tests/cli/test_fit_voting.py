@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from ds3opt.cli.main import main
 from ds3opt.laws.voting import truncated_geometric_shares
 
 SERVED = """\
@@ -36,18 +34,6 @@ name: ours
 data: {file: c.csv, sha256: "%s", rows: 9}
 values: {alpha: 0.6, beta: 1.0, solvable: 1.0}
 """ % ("0" * 64)
-
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, output and errors of a command in this process."""
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return go
 
 
 @pytest.fixture

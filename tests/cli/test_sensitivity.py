@@ -12,29 +12,7 @@ import time
 
 import pytest
 
-UNCERTAIN = """\
-name: Unsure
-workload:
-  tasks: 1e9
-  mix:
-    - {name: short, share: 0.6, difficulty: {value: 2.5, interval: [2.4, 2.6]}, skills: 3,
-       max_output_tokens: 2000}
-    - {name: long, share: 0.4, difficulty: 2.4, skills: 8, verifier: {kind: outcome}}
-model:
-  parameters: [1e7, 1e12]
-  capability: {slope: {value: 5, interval: [4, 6]}}
-reasoning:
-  policies: [chain_of_thought, best_of_n: {samples: [2, 4]}]
-limits: {total_flop: 1e20}
-"""
 KEYS = ("--key", "limits", "--key", "model.capability.slope")
-
-
-@pytest.fixture
-def unsure(tmp_path, monkeypatch) -> str:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "unsure.yaml").write_text(UNCERTAIN)
-    return "unsure.yaml"
 
 
 @pytest.fixture

@@ -16,29 +16,6 @@ import pytest
 
 from ds3opt.io.draw_journal import journal_for
 
-UNCERTAIN = """\
-name: Unsure
-workload:
-  tasks: 1e9
-  mix:
-    - {name: short, share: 0.6, difficulty: {value: 2.5, interval: [2.4, 2.6]}, skills: 3,
-       max_output_tokens: 2000}
-    - {name: long, share: 0.4, difficulty: 2.4, skills: 8, verifier: {kind: outcome}}
-model:
-  parameters: [1e7, 1e12]
-  capability: {slope: {value: 5, interval: [4, 6]}}
-reasoning:
-  policies: [chain_of_thought, best_of_n: {samples: [2, 4]}]
-limits: {total_flop: 1e20}
-solver: {gap: 1e-3}
-"""
-
-
-@pytest.fixture
-def unsure(tmp_path) -> str:
-    (tmp_path / "unsure.yaml").write_text(UNCERTAIN)
-    return "unsure.yaml"
-
 
 @pytest.fixture
 def cache(tmp_path) -> dict[str, str]:
@@ -230,7 +207,8 @@ def test_check_compares_the_spread(run, unsure, tmp_path, cache):
     assert kept["uncertainty"]["draws"] == 5
     done = run("check", unsure, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    (tmp_path / unsure).write_text(UNCERTAIN.replace("[2.4, 2.6]", "[2.1, 2.9]"))
+    path = tmp_path / unsure
+    path.write_text(path.read_text().replace("[2.4, 2.6]", "[2.1, 2.9]"))
     drifted = run("check", unsure, env=env)
     assert drifted.returncode == 1
     assert "uncertainty.amounts.accuracy" in drifted.stdout
