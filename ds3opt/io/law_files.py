@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ from ds3opt.schema.law_file import (
     TaskMap,
     TasksFile,
 )
+from ds3opt.schema.quantities import Section
 from ds3opt.schema.sample_law_file import (
     VERIFIER_FORMS,
     PopulationFile,
@@ -41,6 +42,7 @@ WORDS = {
 }
 """What each kind of file holds."""
 Folders = Sequence[str | Path]
+File = TypeVar("File", bound=Section)
 
 
 def names_file(value: object) -> bool:
@@ -83,10 +85,7 @@ def resolve_loss_law(value: object, folders: Folders) -> object:
     """
     if not isinstance(value, str) or not names_file(value):
         return value
-    found = load_law_file(_path(value, folders))
-    if not isinstance(found, LossLawFile):
-        raise ScenarioError(_another(value, found, "loss_law"))
-    return found.coefficients()
+    return _named(value, folders, LossLawFile, "loss_law").coefficients()
 
 
 def resolve_capability(value: object, folders: Folders) -> object:
@@ -141,13 +140,8 @@ def resolve_population(value: object, folders: Folders) -> object:
     """
     if not isinstance(value, str):
         return value
-    if not names_file(value):
-        message = f"{value[:60]!r} is no population"
-        raise ScenarioError(Problem(message, hint="give alpha and beta, or a law file"))
-    found = load_law_file(_path(value, folders))
-    if not isinstance(found, PopulationFile):
-        raise ScenarioError(_another(value, found, "coverage"))
-    return found.population()
+    hint = f"{value[:60]!r} is no population", "give alpha and beta, or a law file"
+    return _named(value, folders, PopulationFile, "coverage", *hint).population()
 
 
 def resolve_wrong_answers(value: object, folders: Folders) -> object:
@@ -159,13 +153,8 @@ def resolve_wrong_answers(value: object, folders: Folders) -> object:
     """
     if not isinstance(value, str):
         return value
-    if not names_file(value):
-        message = f"{value[:60]!r} says nothing of wrong answers"
-        raise ScenarioError(Problem(message, hint="give count and decay, or a law file"))
-    found = load_law_file(_path(value, folders))
-    if not isinstance(found, VotingFile):
-        raise ScenarioError(_another(value, found, "voting"))
-    return found.spectrum()
+    hint = f"{value[:60]!r} says nothing of wrong answers", "give count and decay, or a law file"
+    return _named(value, folders, VotingFile, "voting", *hint).spectrum()
 
 
 def resolve_verifier(value: object, folders: Folders) -> object:
@@ -180,9 +169,7 @@ def resolve_verifier(value: object, folders: Folders) -> object:
     if not isinstance(value, str) or not names_file(value):
         return value
     name, _, form = value.partition("#")
-    found = load_law_file(_path(name, folders))
-    if not isinstance(found, VerifierFile):
-        raise ScenarioError(_another(name, found, "verifier"))
+    found = _named(name, folders, VerifierFile, "verifier")
     if form and form not in VERIFIER_FORMS:
         hint = f"write {name}#rates or {name}#scores"
         raise ScenarioError(Problem(f"a verifier has no form {form!r}", hint=hint))
@@ -201,9 +188,7 @@ def resolve_class(value: str, folders: Folders, asked: FittedWith) -> dict[str, 
     UsageError, ScenarioError : a file that is not there, is broken, or was fitted otherwise.
     """
     name, _, one = value.partition("#")
-    found = load_law_file(_path(name, folders))
-    if not isinstance(found, TasksFile):
-        raise ScenarioError(_another(name, found, "tasks"))
+    found = _named(name, folders, TasksFile, "tasks")
     listed = list(found.classes)
     one = (
         one
@@ -265,9 +250,7 @@ class FittedWith:
 
 def _sigmoid(value: str, folders: Folders) -> tuple[CapabilityFile, str, TaskMap]:
     name, _, task = value.partition("#")
-    found = load_law_file(_path(name, folders))
-    if not isinstance(found, CapabilityFile):
-        raise ScenarioError(_another(name, found, "capability"))
+    found = _named(name, folders, CapabilityFile, "capability")
     listed = list(found.tasks)
     if not task and len(listed) == 1:
         task = listed[0]
@@ -297,8 +280,22 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _another(name: str, found: LawFile, asked: str) -> Problem:
-    return Problem(f"{name} holds {WORDS[found.kind]}, {WORDS[asked]} is expected")
+def _named(
+    name: str,
+    folders: Folders,
+    model: type[File],
+    kind: str,
+    message: str = "",
+    hint: str = "",
+) -> File:
+    """The law file of a name, which must be of a kind; `message` is for what names no file."""
+    if message and not names_file(name):
+        raise ScenarioError(Problem(message, hint=hint))
+    found = load_law_file(_path(name, folders))
+    if not isinstance(found, model):
+        held = f"{name} holds {WORDS[found.kind]}, {WORDS[kind]} is expected"
+        raise ScenarioError(Problem(held))
+    return found
 
 
 def law_file_text(found: LawFile, command: str) -> str:
