@@ -19,8 +19,8 @@ from ds3opt.explain.setting import FlopSetting, Setting, serves, with_model
 from ds3opt.explain.turning_points import turning_points_of, typical_tasks
 from ds3opt.fleet import compile_fleet, needs_fleet
 from ds3opt.optimise.answer import Mix, mixed
+from ds3opt.optimise.envelopes import room_for
 from ds3opt.optimise.fleet.solve import FleetPlan, mix_for_model, solved_mix
-from ds3opt.optimise.local import room_for
 from ds3opt.optimise.overrides import fixed_actions
 from ds3opt.optimise.solution import Solution
 from ds3opt.optimise.solve import evaluate, solve

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ds3opt.laws.capability import step_skill_success
 from ds3opt.optimise.allocation import envelope
 from ds3opt.optimise.levels import at_levels
-from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
+from ds3opt.optimise.menu import Actions, evaluate, first_actions
+from ds3opt.optimise.moves import to_whole_steps
 from ds3opt.optimise.solution import Solution, TaskAllocation
 from ds3opt.problem import Problem, Tasks
 from ds3opt.schema import Scenario
@@ -178,20 +179,17 @@ class FlopSetting(Setting):
         """Every policy of every case on its own envelope."""
         problem, size = self.problem, np.array(self.parameters)
         attention = problem.space.attention(size)
-        actions = first_actions(problem, losses=(self.loss, self.loss))
         ways = len(problem.policies) // self._copies
-        for _ in range(refinements):
+
+        def on(actions: Actions) -> IntArray:
             values = evaluate(problem, actions, np.full(len(actions), self.loss))
             cost = values.effective_tokens(size, attention)
             owner = actions.task * ways + actions.policy // self._copies
-            on = np.zeros(len(actions), bool)
-            on[envelope(owner, cost, self.worth[actions.task] * values.success)] = True
-            gaps = (actions.above - actions.steps > 1.5) | (actions.steps - actions.below > 1.5)
-            actions = actions.take(on)
-            if not np.any(gaps[on]):
-                break
-            actions = refined(actions, np.ones(len(actions), bool))
-        return self._priced(actions)
+            return envelope(owner, cost, self.worth[actions.task] * values.success)
+
+        first = first_actions(problem, losses=(self.loss, self.loss))
+        actions = to_whole_steps(first, on, refinements)
+        return self._priced(actions.take(np.sort(on(actions))))
 
     def every_option(self) -> Menu:
         """Token budgets some percent apart."""

@@ -12,12 +12,9 @@ from ds3opt.optimise.allocation import (
     Segments,
     Spending,
     allocate,
-    envelope,
-    segments,
-    spend,
 )
+from ds3opt.optimise.envelopes import Envelopes
 from ds3opt.optimise.menu import Actions, Values, evaluate, first_actions
-from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.solution import ClassOutcome, TaskAllocation
 from ds3opt.problem import Problem
 
@@ -57,30 +54,24 @@ def mixed(
     assert tasks is not None
     if values is None:
         values = evaluate(problem, actions, np.full(len(actions), loss))
-    attention = problem.space.attention(np.array(parameters))
-    cost = values.effective_tokens(np.array(parameters), attention)
+    size = np.array([parameters])
+    found = Envelopes.of(problem, actions, np.zeros(len(actions), dtype=np.intp), values, size)
     budget = room / (2.0 * parameters)
-    worth, weight = tasks.value[actions.task], tasks.weight[actions.task]
     amount = np.zeros(len(actions))
     least = tasks.group_min_accuracy * tasks.group_share
     nothing = np.zeros(least.size)
     if not np.any(least > 0.0):
-        found = allocate(actions.task, cost, worth * values.success, tasks.weight, budget)
-        amount[found.chosen[found.chosen >= 0]] = 1.0
-        if found.split_owner >= 0:
-            first = found.chosen[found.split_owner]
+        one = allocate(actions.task, found.cost, found.gain, tasks.weight, budget)
+        amount[one.chosen[one.chosen >= 0]] = 1.0
+        if one.split_owner >= 0:
+            first = one.chosen[one.split_owner]
             if first >= 0:
-                amount[first] = 1.0 - found.split_fraction
-            amount[found.split_action] = found.split_fraction
-        return Mix(actions, values, amount, found.price, nothing, found.value, found.used)
-    gain = worth * values.success
-    points = envelope(actions.task, cost, gain)
-    one = np.zeros(len(actions), dtype=np.intp)
-    needs = requirement(problem)
+                amount[first] = 1.0 - one.split_fraction
+            amount[one.split_action] = one.split_fraction
+        return Mix(actions, values, amount, one.price, nothing, one.value, one.used)
+    pieces, needs = found.segments, found.required
     assert needs is not None
-    needs = replace(needs, group=tasks.group[actions.task])
-    pieces = segments(points, one, actions.task, cost, gain, weight, 1, needs)
-    bought = spend(pieces, np.array([budget]))
+    bought = found.bought(np.array([room]), size)
     if not np.isfinite(bought.value[0]):
         return None
     amount = _amounts(pieces, bought, len(actions))
@@ -94,8 +85,8 @@ def mixed(
         amount,
         price,
         np.nan_to_num(extra),
-        float(np.sum(weight * gain * amount)),
-        float(np.sum(weight * cost * amount)),
+        float(np.sum(found.weight * found.gain * amount)),
+        float(np.sum(found.weight * found.cost * amount)),
     )
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.allocation import Segments, envelope, segments, spend
-from ds3opt.optimise.local import Neighbourhood, room_for
+from ds3opt.optimise.allocation import Segments
+from ds3opt.optimise.envelopes import Envelopes, in_every_case, room_for
+from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.menu import Actions, evaluate, first_actions
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 _SIZES = 41
 _MOST_ACTIONS = 500_000
@@ -119,9 +119,7 @@ def _scores(
     """What is minimised at every size: minus the value, or the resource for the target."""
     count = sizes.size
     if actions is not None:
-        cell = np.repeat(np.arange(count), len(actions))
-        joined = actions.take(np.tile(np.arange(len(actions)), count))
-        return _score(problem, joined, cell, sizes, loss)
+        return _score(problem, in_every_case(actions, count), sizes, loss)
     scores: list[FloatArray] = []
     menus: list[Actions] = []
     begin = held = 0
@@ -132,31 +130,20 @@ def _scores(
         if held >= _MOST_ACTIONS or place == count - 1:
             part = slice(begin, place + 1)
             cell = np.repeat(np.arange(len(menus)), [len(menu) for menu in menus])
-            joined = Actions.joined(menus)
-            scores.append(_score(problem, joined, cell, sizes[part], loss[part]))
+            joined = replace(Actions.joined(menus), cell=cell)
+            scores.append(_score(problem, joined, sizes[part], loss[part]))
             menus, begin, held = [], place + 1, 0
     return np.concatenate(scores)
 
 
-def _score(
-    problem: Problem, joined: Actions, cell: IntArray, sizes: FloatArray, loss: FloatArray
-) -> FloatArray:
+def _score(problem: Problem, joined: Actions, sizes: FloatArray, loss: FloatArray) -> FloatArray:
     """The same for sizes whose menus are at hand; `cell` is the size of each action."""
-    tasks = problem.tasks
-    assert tasks is not None
-    count = sizes.size
-    values = evaluate(problem, joined, loss[cell])
-    attention = problem.space.attention(sizes)
-    cost = values.effective_tokens(sizes[cell], attention[cell])
-    gain = tasks.value[joined.task] * values.success
-    owner = cell * len(tasks) + joined.task
-    points = envelope(owner, cost, gain)
-    found = segments(points, cell, owner, cost, gain, tasks.weight[joined.task], count)
+    values = evaluate(problem, joined, loss[joined.cell])
+    found = Envelopes.of(problem, joined, joined.cell, values, sizes)
     room = room_for(problem, problem.budgets, sizes, loss * (1.0 + 1e-12))
     if problem.target_accuracy is None:
-        bought = spend(found, room / (2.0 * sizes))
-        return np.where(room >= 0.0, -bought.value, np.inf)
-    return _resources(problem, found, sizes, loss, room, problem.target_accuracy)
+        return -found.best(room, sizes)
+    return _resources(problem, found.segments, sizes, loss, room, problem.target_accuracy)
 
 
 def _resources(
@@ -177,7 +164,10 @@ def _resources(
         found.gain[at] > 0.0, found.gain[at], 1.0
     )
     tokens = spent[place] - spent[begin] + part * found.cost[at]
-    serving = 2.0 * sizes * tokens * problem.tasks_served
+    # required accuracies may take more than the target does
+    tokens = np.maximum(tokens, found.needed)
+    enough &= np.isfinite(tokens)
+    serving = 2.0 * sizes * np.where(enough, tokens, 0.0) * problem.tasks_served
     training = Training(problem.space).flop(sizes, loss * (1.0 + 1e-12))
     fits = enough & (serving <= room * problem.tasks_served)
     resource = {"total_flop": training + serving, "training_flop": training}.get(

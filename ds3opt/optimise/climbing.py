@@ -8,16 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.allocation import Segments, active, envelope, segments, spend
 from ds3opt.optimise.answer import mixed
-from ds3opt.optimise.local import (
-    PRICE_REACH,
-    REFINEMENTS,
-    ROUNDING,
-    Neighbourhood,
-    room_for,
-)
-from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
+from ds3opt.optimise.envelopes import Envelopes, room_for
+from ds3opt.optimise.local import Neighbourhood
+from ds3opt.optimise.menu import Actions, evaluate, first_actions
+from ds3opt.optimise.moves import Models, climbed, near_price, to_whole_steps
 from ds3opt.optimise.optimum import Found
 from ds3opt.optimise.side_by_side import Stack
 from ds3opt.optimise.training import Training
@@ -25,10 +20,7 @@ from ds3opt.optimise.training import Training
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-_GRID = 5
 _ROUNDS = 9
-_REACH = 0.05
-_SHRINK = 0.45
 
 
 @dataclass(frozen=True)
@@ -42,70 +34,25 @@ class Plans:
 
     @staticmethod
     def around(stack: Stack, parameters: FloatArray, loss: FloatArray) -> Plans:
-        """The actions on the tasks' envelopes at each problem's model, near its own price.
+        """The actions on the tasks' envelopes at each problem's model, near its own price."""
+        problem, every = stack.problem, np.arange(len(stack))
 
-        What `Neighbourhood.around` does for one problem.
-        """
-        problem = stack.problem
-        attention = problem.space.attention(parameters)
-        actions = first_actions(problem)
-        for _ in range(REFINEMENTS):
+        def envelopes(actions: Actions) -> Envelopes:
             here = stack.of_tasks(actions.task)
             values = evaluate(problem, actions, loss[here])
-            cost = values.effective_tokens(parameters[here], attention[here])
-            gain = stack.tasks.value[actions.task] * values.success
-            on = np.zeros(len(actions), bool)
-            on[envelope(actions.task, cost, gain)] = True
-            gaps = (actions.above - actions.steps > 1.5) | (actions.steps - actions.below > 1.5)
-            if not np.any(on & gaps):
-                break
-            actions = refined(actions.take(on), np.ones(int(on.sum()), bool))
-        return Plans(stack, actions, parameters, loss)._within_prices()
+            return Envelopes.of(problem, actions, here, values, parameters)
 
-    def _within_prices(self) -> Plans:
-        """Only the actions that are best at some price near their problem's own."""
-        actions, every = self.actions, np.arange(len(self.stack))
-        found, cost, gain, points = self._segments(actions, every, self.parameters, self.loss)
-        room = self.stack.room(every, self.parameters, self.loss)
-        with np.errstate(invalid="ignore"):
-            price = spend(found, np.maximum(room, 0.0) / (2.0 * self.parameters)).price
-        free = (room <= 0.0) | (price <= 0.0) | ~np.isfinite(price)
-        low = np.where(free, 0.0, price / PRICE_REACH)
-        high = np.where(free, np.inf, price * PRICE_REACH)
-        here = self.stack.of_tasks(actions.task[points])
-        near = active(actions.task[points], cost[points], gain[points], low[here], high[here])
-        keep = np.zeros(len(actions), bool)
-        keep[points[near]] = True
-        keep |= free[self.stack.of_tasks(actions.task)]
-        return replace(self, actions=actions.take(keep))
-
-    def _segments(
-        self, actions: Actions, world: IntArray, parameters: FloatArray, loss: FloatArray
-    ) -> tuple[Segments, FloatArray, FloatArray, IntArray]:
-        """Envelopes of cases whose actions are given side by side in `actions.cell` order.
-
-        `world`, `parameters` and `loss` are (case,); `actions.cell` is the case, or where all is 0
-        the problem of the task.
-        """
-        problem, tasks = self.stack.problem, self.stack.tasks
-        alone = len(actions) == 0 or int(actions.cell[-1]) == 0
-        case = self.stack.of_tasks(actions.task) if alone else actions.cell
-        values = evaluate(problem, actions, loss[case])
-        attention = problem.space.attention(parameters)
-        cost = values.effective_tokens(parameters[case], attention[case])
-        gain = tasks.value[actions.task] * values.success
-        owner = case * len(tasks) + actions.task
-        points = envelope(owner, cost, gain)
-        weight = tasks.weight[actions.task]
-        return segments(points, case, owner, cost, gain, weight, world.size), cost, gain, points
+        actions = to_whole_steps(first_actions(problem), lambda some: envelopes(some).points)
+        room = stack.room(every, parameters, loss)
+        near = actions.take(near_price(envelopes(actions), room, parameters))
+        return Plans(stack, near, parameters, loss)
 
     def values(self, world: IntArray, parameters: FloatArray, loss: FloatArray) -> FloatArray:
         """The best value for models of problems, (case,); -inf where limits forbid it."""
-        room = self.stack.room(world, parameters, loss)
-        found, *_ = self._segments(self._of_cases(world), world, parameters, loss)
-        with np.errstate(invalid="ignore"):
-            bought = spend(found, room / (2.0 * parameters))
-        return np.where(room >= 0.0, bought.value, -np.inf)
+        problem, actions = self.stack.problem, self._of_cases(world)
+        values = evaluate(problem, actions, loss[actions.cell])
+        found = Envelopes.of(problem, actions, actions.cell, values, parameters)
+        return found.best(self.stack.room(world, parameters, loss), parameters)
 
     def _of_cases(self, world: IntArray) -> Actions:
         """The actions of each case's problem, numbered by case."""
@@ -118,40 +65,17 @@ class Plans:
         return replace(self.actions.take(ends[:-1][world][case] + offset), cell=case)
 
     def climbed(self) -> Plans:
-        """Better models nearby, by grids in (ln size, ln training FLOP) that close in.
-
-        What `Neighbourhood.climb` does for one problem.
-        """
-        count = len(self.stack)
-        training, every = Training(self.stack.problem.space), np.arange(count)
-        low, high = np.log(training.space.parameters)
-        cap = self.stack.training_cap
-        size, loss = self.parameters.copy(), self.loss.copy()
-        best = self.values(every, size, loss)
-        spent = training.flop(size, loss)
-        reach, offsets = np.full(count, _REACH), np.linspace(-1.0, 1.0, _GRID)
-        world = np.repeat(every, _GRID**2)
-        there = training.of(world)
-        for _ in range(_ROUNDS):
-            u = np.clip(np.log(size)[:, None] + reach[:, None] * offsets, low, high)
-            flop = spent[:, None] * np.exp(2.0 * reach[:, None] * offsets)
-            flop = np.minimum(flop, cap[:, None])
-            u = np.broadcast_to(u[:, None, :], (count, _GRID, _GRID)).reshape(-1)
-            flop = np.repeat(flop, _GRID, axis=1).reshape(-1)
-            at_size = np.exp(u)
-            at_loss = there.loss_for(at_size, flop) * (1.0 + ROUNDING)
-            found = self.values(world, at_size, at_loss).reshape(count, -1)
-            at = np.argmax(found, axis=1)
-            pick = every * _GRID**2 + at
-            better = found[every, at] > best
-            best = np.where(better, found[every, at], best)
-            size = np.where(better, at_size[pick], size)
-            loss = np.where(better, at_loss[pick], loss)
-            spent = np.where(better, flop[pick], spent)
-            # stay wide while the best lies on the rim
-            rim = (np.abs(at // _GRID - 2) == 2) | (np.abs(at % _GRID - 2) == 2)
-            reach = np.where(better & rim, reach, reach * _SHRINK)
-        return replace(self, parameters=size, loss=loss)
+        """Better models nearby."""
+        stack, every = self.stack, np.arange(len(self.stack))
+        value = self.values(every, self.parameters, self.loss)
+        best = climbed(
+            Training(stack.problem.space),
+            stack.training_cap,
+            Models(self.parameters, self.loss, value),
+            self.values,
+            rounds=_ROUNDS,
+        )
+        return replace(self, parameters=best.parameters, loss=best.loss)
 
 
 def polished_side_by_side(stack: Stack, found: Sequence[Found]) -> list[Found]:

@@ -7,21 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.allocation import active, envelope, segments, spend
-from ds3opt.optimise.menu import Actions, evaluate, first_actions, refined
+from ds3opt.optimise.envelopes import Envelopes, in_every_case, room_for
+from ds3opt.optimise.menu import Actions, evaluate, first_actions
+from ds3opt.optimise.moves import MODELS_ON_GRID, Models, climbed, near_price, to_whole_steps
 from ds3opt.optimise.requirement import requirement
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
-_GRID = 5
-ROUNDING = 1e-12
-"""Relative loss given away so that its training, worked out again, stays within the limits."""
-REFINEMENTS = 14
-PRICE_REACH = 4.0
-"""Prices within this factor of a plan's own count as near."""
 _MOST_ACTIONS = 400_000
 """Actions that one round of moves may evaluate; larger problems take coarser rounds."""
 
@@ -56,99 +50,42 @@ class Neighbourhood:
 
         Those for prices far from the plan's own are left out unless asked for.
         """
-        actions = first_actions(problem, losses=(loss, loss))
-        attention = problem.space.attention(np.array(parameters))
-        assert problem.tasks is not None
-        for _ in range(REFINEMENTS):
-            values = evaluate(problem, actions, np.full(len(actions), loss))
-            cost = values.effective_tokens(np.array(parameters), attention)
-            gain = problem.tasks.value[actions.task] * values.success
-            on = np.zeros(len(actions), bool)
-            on[envelope(actions.task, cost, gain)] = True
-            gaps = (actions.above - actions.steps > 1.5) | (actions.steps - actions.below > 1.5)
-            if not np.any(on & gaps):
-                break
-            actions = refined(actions.take(on), np.ones(int(on.sum()), bool))
-        near = Neighbourhood(problem, budgets, actions)
-        if all_prices or requirement(problem) is not None:
-            return near
-        return near._within_prices(parameters, loss)
+        size, one = np.array([parameters]), np.array([loss])
 
-    def _within_prices(self, parameters: float, loss: float) -> Neighbourhood:
-        """Only the actions that are best at some price near the plan's."""
-        problem, actions = self.problem, self.actions
-        tasks = problem.tasks
-        assert tasks is not None
-        size = np.array(parameters)
-        room = room_for(problem, self.budgets, size, np.array(loss))
-        if len(actions) == 0 or room <= 0.0:
-            return self
-        values = evaluate(problem, actions, np.full(len(actions), loss))
-        cost = values.effective_tokens(size, problem.space.attention(size))
-        gain = tasks.value[actions.task] * values.success
-        points = envelope(actions.task, cost, gain)
-        nought = np.zeros(len(actions), dtype=np.intp)
-        found = segments(points, nought, actions.task, cost, gain, tasks.weight[actions.task], 1)
-        price = spend(found, np.atleast_1d(room / (2.0 * parameters))).price
-        if price[0] <= 0.0 or not np.isfinite(price[0]):
-            return self
-        low, high = (np.full(points.size, f * price[0]) for f in (1.0 / PRICE_REACH, PRICE_REACH))
-        keep = active(actions.task[points], cost[points], gain[points], low, high)
-        return replace(self, actions=actions.take(np.sort(points[keep])))
+        def envelopes(actions: Actions) -> Envelopes:
+            values = evaluate(problem, actions, np.full(len(actions), loss))
+            here = np.zeros(len(actions), dtype=np.intp)
+            return Envelopes.of(problem, actions, here, values, size)
+
+        first = first_actions(problem, losses=(loss, loss))
+        actions = to_whole_steps(first, lambda some: envelopes(some).points)
+        if not all_prices and requirement(problem) is None:
+            room = room_for(problem, budgets, size, one)
+            actions = actions.take(near_price(envelopes(actions), room, size))
+        return Neighbourhood(problem, budgets, actions)
 
     def values(self, loss: FloatArray, parameters: FloatArray) -> FloatArray:
         """The best value at each pair of loss and size, (case,); -inf where limits forbid it."""
-        problem, count = self.problem, loss.size
-        tasks = problem.tasks
-        assert tasks is not None
-        room = room_for(problem, self.budgets, parameters, loss)
-        actions = self.actions
-        cell = np.repeat(np.arange(count), len(actions))
-        joined = actions.take(np.tile(np.arange(len(actions)), count))
-        values = evaluate(problem, joined, loss[cell])
-        attention = problem.space.attention(parameters)
-        cost = values.effective_tokens(parameters[cell], attention[cell])
-        gain = tasks.value[joined.task] * values.success
-        owner = cell * len(tasks) + joined.task
-        points = envelope(owner, cost, gain)
-        needs = requirement(problem)
-        if needs is not None:
-            needs = replace(needs, group=tasks.group[joined.task])
-        found = segments(points, cell, owner, cost, gain, tasks.weight[joined.task], count, needs)
-        with np.errstate(invalid="ignore"):
-            bought = spend(found, room / (2.0 * parameters))
-        return np.where(room >= 0.0, bought.value, -np.inf)
+        problem = self.problem
+        joined = in_every_case(self.actions, loss.size)
+        values = evaluate(problem, joined, loss[joined.cell])
+        found = Envelopes.of(problem, joined, joined.cell, values, parameters)
+        return found.best(room_for(problem, self.budgets, parameters, loss), parameters)
 
     def climb(self, start: Point, *, rounds: int = 9, reach: float = 0.05) -> Point:
-        """The best plan near a plan, by grids in (ln size, ln training FLOP) that close in.
-
-        In these coordinates every limit on training is an edge of the grid, not a curve through
-        it on which a grid would stay where it first meets it.
-        """
-        training = Training(self.problem.space)
-        low, high = np.log(training.space.parameters)
-        cap = min(self.budgets.total_flop, self.budgets.training_flop)
-        best = start
-        at_size = np.array([start.parameters])
-        spent = float(training.flop(at_size, np.array([start.loss]))[0])
-        offsets = np.linspace(-1.0, 1.0, _GRID)
-        if len(self.actions) * _GRID**2 > _MOST_ACTIONS:
+        """The best plan near a plan; never a worse one."""
+        if len(self.actions) * MODELS_ON_GRID > _MOST_ACTIONS:
             rounds = min(rounds, 3)
-        for _ in range(rounds):
-            u = np.clip(np.log(best.parameters) + reach * offsets, low, high)
-            flop = np.minimum(spent * np.exp(2.0 * reach * offsets), cap)
-            u, flop = (grid.ravel() for grid in np.meshgrid(u, flop))
-            loss = training.loss_for(np.exp(u), flop) * (1.0 + ROUNDING)
-            found = self.values(loss, np.exp(u))
-            at = int(np.argmax(found))
-            if found[at] > best.value:
-                best = Point(float(found[at]), float(np.exp(u[at])), float(loss[at]))
-                spent = float(flop[at])
-                # stay wide while the best lies on the rim
-                if abs(at // _GRID - 2) == 2 or abs(at % _GRID - 2) == 2:
-                    continue
-            reach *= 0.45
-        return best
+        begin = Models(*(np.array([x]) for x in (start.parameters, start.loss, start.value)))
+        best = climbed(
+            Training(self.problem.space),
+            np.array([min(self.budgets.total_flop, self.budgets.training_flop)]),
+            begin,
+            lambda _, parameters, loss: self.values(loss, parameters),
+            rounds=rounds,
+            reach=reach,
+        )
+        return Point(float(best.value[0]), float(best.parameters[0]), float(best.loss[0]))
 
     def ranges(self, best: Point, gap: float) -> dict[str, tuple[float, float]]:
         """Ranges of the decisions over plans within the gap of the best, from a closing grid."""
@@ -191,20 +128,3 @@ class Neighbourhood:
     def under(self, problem: Problem, budgets: Budgets) -> Neighbourhood:
         """The same actions under other limits."""
         return replace(self, problem=problem, budgets=budgets)
-
-
-def room_for(
-    problem: Problem, budgets: Budgets, parameters: FloatArray, loss: FloatArray
-) -> FloatArray:
-    """Inference FLOP per task that training to a loss leaves; -1 where training is too dear.
-
-    A part in 1e12 is kept back, so that rounding never carries a plan over a limit.
-    """
-    spent = Training(problem.space).flop(parameters, loss)
-    with np.errstate(invalid="ignore"):
-        left = (budgets.total_flop - spent) / problem.tasks_served
-    room = np.minimum(
-        np.where(np.isnan(left), np.inf, left), budgets.inference_flop / problem.tasks_served
-    )
-    possible = np.isfinite(spent) & (spent <= min(budgets.total_flop, budgets.training_flop))
-    return np.where(possible, np.maximum(room, 0.0) * (1.0 - 1e-12), -1.0)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds3opt.optimise.answer import Mix, mixed
-from ds3opt.optimise.local import Neighbourhood, Point, room_for
+from ds3opt.optimise.envelopes import room_for
+from ds3opt.optimise.local import Neighbourhood, Point
 from ds3opt.optimise.search import Search
 from ds3opt.optimise.shared import SharedPlan, SharedSearch
 from ds3opt.problem import Budgets, Problem

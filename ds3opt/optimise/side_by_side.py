@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ds3opt.laws.loss import LossLaw
 from ds3opt.laws.loss_laws import LossLaws
 from ds3opt.optimise.cells import Cells
-from ds3opt.optimise.local import ROUNDING
+from ds3opt.optimise.envelopes import room_left, spared
 from ds3opt.optimise.menu import Actions
 from ds3opt.optimise.optimum import Found, Progress
 from ds3opt.optimise.requirement import requirement
@@ -114,13 +114,15 @@ class Stack:
 
     def room(self, index: IntArray, parameters: FloatArray, loss: FloatArray) -> FloatArray:
         """Inference FLOP per task that training leaves, (case,), as `room_for` has it for one."""
-        spent = Training(self.problem.space).of(index).flop(parameters, loss)
-        served = self.served[index]
-        with np.errstate(invalid="ignore"):
-            left = (self._total[index] - spent) / served
-        room = np.minimum(np.where(np.isnan(left), np.inf, left), self._inference[index] / served)
-        possible = np.isfinite(spent) & (spent <= self.training_cap[index])
-        return np.where(possible, np.maximum(room, 0.0) * (1.0 - ROUNDING), -1.0)
+        return spared(
+            room_left(
+                Training(self.problem.space).of(index).flop(parameters, loss),
+                self._total[index],
+                self.training_cap[index],
+                self._inference[index],
+                self.served[index],
+            )
+        )
 
     def best_plans(self, gap: float, *, progress: Progress | None = None) -> list[Found]:
         """The best plan of every problem under its own limits, with its upper bound.

@@ -13,10 +13,11 @@ from ds3opt.errors import UsageError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.answer import class_outcomes, mixed, task_rows
 from ds3opt.optimise.baseline import best_on_rule, on_rule
+from ds3opt.optimise.envelopes import room_for
 from ds3opt.optimise.infeasible import explain, unreachable
 from ds3opt.optimise.learned import learned_graph
 from ds3opt.optimise.least_resource import least_budget
-from ds3opt.optimise.local import Neighbourhood, Point, room_for
+from ds3opt.optimise.local import Neighbourhood, Point
 from ds3opt.optimise.notes import notes_for
 from ds3opt.optimise.optimum import Found, best_plans, polished
 from ds3opt.optimise.overrides import fixed_actions, with_policies

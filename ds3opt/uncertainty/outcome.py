@@ -15,7 +15,7 @@ from ds3opt.explain.rivals import rivals_of
 from ds3opt.explain.setting import Setting
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.climbing import Plans, polished_side_by_side
-from ds3opt.optimise.local import ROUNDING
+from ds3opt.optimise.envelopes import ROUNDING
 from ds3opt.optimise.side_by_side import Stack, alike
 from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.solve import certified, evaluate, solve

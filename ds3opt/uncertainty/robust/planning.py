@@ -15,7 +15,7 @@ from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 from ds3opt.uncertainty.robust.averages import Weights
 from ds3opt.uncertainty.robust.ensemble import Ensemble, refuse_unplanned
-from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed, near_actions
+from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed_from, near_actions
 from ds3opt.uncertainty.robust.plan import Choice, Plan, Score, score_plan
 from ds3opt.uncertainty.robust.regions import for_worst_draws
 from ds3opt.uncertainty.robust.search import RobustSearch
@@ -136,7 +136,7 @@ def robust_plan(
     upper = search.run()[0].upper
     if search.best is None:
         return None
-    found = climbed(ensemble, search.weights, budgets, search.best)
+    found = climbed_from(ensemble, search.weights, budgets, search.best)
     return _certified(ensemble, _plan_of(ensemble, found), tail, upper, gap)
 
 

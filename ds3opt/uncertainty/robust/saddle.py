@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ds3opt.uncertainty.robust.averages import Weights
 from ds3opt.uncertainty.robust.ensemble import Ensemble
-from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed, near_actions
+from ds3opt.uncertainty.robust.nearby import Spot, best_at, climbed_from, near_actions
 from ds3opt.uncertainty.robust.tail import Slice, best_mix, slice_at, tail_mean, tail_weights
 
 FloatArray = NDArray[np.float64]
@@ -118,7 +118,7 @@ class Saddle:
         budgets, model = ensemble.common.budgets, self.best
         actions = near_actions(ensemble, weights, budgets, model.parameters, model.loss)
         start = best_at(ensemble, weights, budgets, actions, model.parameters, model.loss)
-        return None if start is None else climbed(ensemble, weights, budgets, start)
+        return None if start is None else climbed_from(ensemble, weights, budgets, start)
 
 
 def _within_limits(found: Slice, amount: FloatArray, tasks: int) -> FloatArray:

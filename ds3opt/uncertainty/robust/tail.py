@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ds3opt.optimise.local import room_for
+from ds3opt.optimise.envelopes import room_for
 from ds3opt.optimise.menu import Actions
 from ds3opt.problem import Budgets
 from ds3opt.uncertainty.robust.averages import Weights

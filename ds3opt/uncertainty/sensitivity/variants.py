@@ -12,7 +12,7 @@ import numpy as np
 from ds3opt.errors import ScenarioError
 from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.climbing import polished_side_by_side
-from ds3opt.optimise.local import ROUNDING
+from ds3opt.optimise.envelopes import ROUNDING
 from ds3opt.optimise.optimum import Found
 from ds3opt.optimise.side_by_side import Stack, alike
 from ds3opt.optimise.solution import Solution, Status
