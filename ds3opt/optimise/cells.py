@@ -28,8 +28,12 @@ class Cells:
     size_high: FloatArray
     pairs: FloatArray  # attention token pairs per task of the parent's allocation
     checking: FloatArray  # verifier FLOP per task of the parent's allocation
-    price_low: FloatArray
-    """The actions left are complete for prices of an effective token in [price_low, price_high]."""
+    price_low: FloatArray  # (cell, kind of price)
+    """The actions left are complete for prices of an effective token in [price_low, price_high].
+
+    Classes with a required accuracy have a kind of price each, in units of what their successes are
+    worth with the requirement; the first kind is that of all others.
+    """
     price_high: FloatArray
     free_price: NDArray[np.bool_]
     """Whether actions stay for all prices, after the price once left its range."""

@@ -14,6 +14,7 @@ from ds3opt.problem import Budgets, Problem
 Progress = Callable[[str, float], None]
 
 _SECTIONS = 9
+"""Budgets that one round asks at most."""
 _MOST_ROUNDS = 24
 _COARSE = 3e-3
 """Accuracy gap of a round per unit of ln(bracket)."""
@@ -62,9 +63,12 @@ def least_budget(
     low, high, found = min(bottom, top), top, at_top
     for round_ in range(_MOST_ROUNDS):
         width = np.log(high / low)
-        if width <= 0.5 * problem.resource_gap:
+        goal = 0.5 * problem.resource_gap
+        if width <= goal:
             break
-        values = np.exp(np.linspace(np.log(low), np.log(high), _SECTIONS + 2)[1:-1])
+        # what lies near the least budget is dear to decide, so no more is asked than closes it
+        sections = int(np.clip(np.ceil(width / goal) - 1, 1, _SECTIONS))
+        values = np.exp(np.linspace(np.log(low), np.log(high), sections + 2)[1:-1])
         # what a coarse gap leaves undecided stays inside the bracket for the next round
         gap = max(finest, min(_COARSE * float(width), 1e-2))
         plans = ask(values, gap)
@@ -76,7 +80,9 @@ def least_budget(
         below = [i for i in little if values[i] < high]
         if below:
             low = float(values[below[-1]])
-        if (low, high) == before and gap == finest:
+        undecided = [plan for plan in plans if plan.value < target <= plan.upper]
+        used_up = any(plan.upper - plan.value > gap for plan in undecided)
+        if (low, high) == before and (gap == finest or used_up):
             break
         if progress is not None:
             progress("closing in", min(1.0, (round_ + 1) / 8))

@@ -99,11 +99,20 @@ class Search:
         self.requirement = requirement(self.problem)
         self.everything = None if self.problem.levels is not None else first_actions(self.problem)
         self.smooth = is_smooth(len(tasks))
+        self.kind, self.kinds = self._kinds_of_price()
         self.closed = np.full(len(self.budgets), -np.inf)
 
     def _tasks_served(self) -> FloatArray:
         """Tasks that share the training, (budget,)."""
         return np.full(len(self.budgets), self.problem.tasks_served)
+
+    def _kinds_of_price(self) -> tuple[IntArray, int]:
+        """The kind of price that each task follows, (task,), and how many kinds there are."""
+        if self.requirement is None:
+            return np.zeros(self.weight.size, dtype=np.intp), 1
+        needy = self.requirement.needy
+        kind = np.where(needy, np.cumsum(needy), 0)
+        return kind[self.groups].astype(np.intp), 1 + int(needy.sum())
 
     def run(self) -> list[Incumbent]:
         """Search until every budget's gap is reached or the cells are used up."""
@@ -128,12 +137,12 @@ class Search:
             self.examined += len(block)
             self.work += len(block.actions)
             results.append(self._examine(block))
-        lower = np.array([i.value for i in self.incumbents])
+        enough = self._enough()
         settled = self._settled([result.cells for result in results])
         children = []
         for result in results:
             cells = result.cells
-            done = cells.upper <= lower[cells.budget] + self.gap
+            done = cells.upper <= enough[cells.budget]
             # gains are never negative, so a negative bound means that nothing is feasible
             done |= settled[cells.budget] | (cells.depth >= DEEPEST) | (cells.upper < 0.0)
             np.maximum.at(self.closed, cells.budget[done], cells.upper[done])
@@ -145,6 +154,13 @@ class Search:
     def _together(self, children: list[Cells]) -> list[Cells]:
         """What the next wave examines."""
         return [self._trimmed(child) for child in children]
+
+    def _enough(self) -> FloatArray:
+        """Bounds at which cells are of no more interest, (budget,)."""
+        enough = np.array([i.value for i in self.incumbents]) + self.gap
+        if self.targets is None:
+            return enough
+        return np.asarray(np.maximum(enough, np.nextafter(np.array(self.targets), -np.inf)))
 
     def _settled(self, open_cells: list[Cells]) -> NDArray[np.bool_]:
         settled = np.zeros(len(self.budgets), bool)
@@ -207,8 +223,8 @@ class Search:
             size_high=np.full(count, np.log(self.problem.space.parameters[1])),
             pairs=np.zeros(count),
             checking=np.zeros(count),
-            price_low=np.zeros(count),
-            price_high=np.full(count, np.inf),
+            price_low=np.zeros((count, self.kinds)),
+            price_high=np.full((count, self.kinds), np.inf),
             free_price=np.zeros(count, bool),
             given_up=np.zeros(count),
             upper=np.full(count, np.inf),
@@ -291,9 +307,11 @@ class Search:
         at_high = self._room(cells.budget, size_high, cells.loss_high) / (2.0 * size_high)
         at_low = self._room(cells.budget, size, cells.loss_low) / (2.0 * size)
         bought, tried = spend(found, at_high), spend(found, at_low)
-        wanted, extra = self._prices(found, bought.price, at_high)
-        price = np.clip(wanted, cells.price_low, cells.price_high)
-        lost = price != wanted
+        price, extra = self._prices(found, bought.price, at_high)
+        wanted = self._by_kind(price, extra)
+        prices = np.clip(wanted, cells.price_low, cells.price_high)
+        lost = np.any(prices != wanted, axis=1)
+        price = prices[:, 0]
         value = np.where(at_low >= 0.0, tried.value, -np.inf)
         self._offer(cells, value, size, tried.price)
         nodes = cells.size_low[:, None] + (cells.size_high - cells.size_low)[:, None] * np.linspace(
@@ -316,27 +334,30 @@ class Search:
             self.served[cells.budget],
         )
         bound += cells.given_up[:, None]
+        if self.requirement is not None:
+            # prices of several kinds cannot be moved into their ranges one by one
+            bound[lost] = np.inf
         upper = np.minimum(cells.upper, np.max(bound, axis=1))
         cells, by_size = self._narrowed(cells, nodes, bound, upper, at_size, value)
         loosened = at_size - bought.value > 0.2 * self.gap
         weight = self.weight[actions.task]
         pairs = total_of(found, bought, values.pairs, weight)
         checking = total_of(found, bought, values.checking, weight)
-        reach = np.where(cells.free_price, np.inf, self._price_reach(cells.depth))
+        reach = np.where(cells.free_price, np.inf, self._price_reach(cells.depth))[:, None]
         cells = replace(
             cells,
             pairs=pairs,
             checking=checking,
-            price_low=np.maximum(cells.price_low, price / reach),
+            price_low=np.maximum(cells.price_low, prices / reach),
             price_high=np.minimum(
-                cells.price_high, np.where(price > 0.0, np.maximum(price, 1e-300) * reach, np.inf)
+                cells.price_high,
+                np.where(prices > 0.0, np.maximum(prices, 1e-300) * reach, np.inf),
             ),
         )
-        lower = np.array([i.value for i in self.incumbents])
-        open_ = cells.upper > lower[cells.budget] + self.gap
+        open_ = cells.upper > self._enough()[cells.budget]
         keep = self._surviving(cells, open_, owner, values, gain, points)
         cells = replace(cells, given_up=cells.given_up + _FORGONE * self.gap)
-        loose = worth * values.slack
+        loose = self._worth(actions, extra) * values.slack
         return Examined(
             replace(cells, actions=actions.take(keep)), by_size, lost, loosened, loose[keep]
         )
@@ -411,6 +432,21 @@ class Search:
         extra = np.where(short[:, None], np.where(found.lack > 0.0, lacking, 0.0), extra)
         return price, np.nan_to_num(extra)
 
+    def _by_kind(self, price: FloatArray, extra: FloatArray) -> FloatArray:
+        """Prices in units of what successes are worth, (cell, kind)."""
+        found = np.empty((price.size, self.kinds))
+        found[:, 0] = price
+        if self.requirement is not None:
+            needy = self.requirement.needy
+            worth = self.requirement.worth[needy]
+            found[:, 1:] = price[:, None] * worth / (worth + extra[:, needy])
+        return found
+
+    def _worth(self, actions: Actions, extra: FloatArray) -> FloatArray:
+        """Worth of a success of every action, with what a required accuracy adds to it."""
+        worth = self.worth[actions.task]
+        return worth + extra[actions.cell, self.groups[actions.task]] if extra.size else worth
+
     def _lagrangian(
         self,
         cells: Cells,
@@ -428,12 +464,8 @@ class Search:
             return phi
         starts = np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0]))
         weight, of_cell = self.weight[actions.task[starts]], actions.cell[starts]
-        worth = self.worth[actions.task]
-        best_gain = gain + worth * values.slack
-        if extra.size:
-            group = self.groups[actions.task]
-            worth = worth + extra[actions.cell, group]
-            best_gain = best_gain + extra[actions.cell, group] * (values.success + values.slack)
+        worth = self._worth(actions, extra)
+        best_gain = worth * (values.success + values.slack)
         nearest = (actions.below / actions.steps) ** 2
         of_action = price[actions.cell]
         size = np.exp(nodes)
@@ -463,8 +495,8 @@ class Search:
         value: FloatArray,
     ) -> tuple[Cells, NDArray[np.bool_]]:
         """Cut off sizes whose bound is below the target; say which cells to halve in size."""
-        lower = np.array([i.value for i in self.incumbents])[cells.budget]
-        wanted = bound > (lower + self.gap)[:, None]
+        enough = self._enough()[cells.budget]
+        wanted = bound > enough[:, None]
         rows = np.arange(len(cells))
         first = np.argmax(wanted, axis=1)
         last = NODES - 2 - np.argmax(wanted[:, ::-1], axis=1)
@@ -477,17 +509,19 @@ class Search:
         size_low = np.where(some, nodes[rows, first], cells.size_low)
         size_high = np.where(some, nodes[rows, last + 1], cells.size_high)
         # at the reference size the price is exact: what is above its value there is due to size
-        known = np.isfinite(reference) & np.isfinite(value)
-        from_size = np.where(known, upper - reference, 0.0)
-        from_loss = np.where(known, reference, 0.0) - np.where(np.isfinite(value), value, 0.0)
+        measured = np.isfinite(reference)
+        # where nothing is feasible yet, the bound at that size has to fall to what is enough
+        close = np.where(np.isfinite(value), value, np.maximum(enough, 0.0))
+        from_size = np.where(measured, upper - reference, 0.0)
+        from_loss = np.where(measured, reference - close, 0.0)
         wide = size_high - size_low > 1e-9
         by_size = wide & (from_size > 0.25 * self.gap) & (from_size > from_loss)
-        # where nothing is feasible yet, the wider side, in relative terms
+        # where no price is known at all, the wider side, in relative terms
         graph = self.problem.levels is not None
         floor = self.training.of(cells.budget).space.law.irreducible
         reducible = 1.0 if graph else cells.loss_low - floor
         loss_width = (cells.loss_high - cells.loss_low) / np.maximum(reducible, 1e-12)
-        by_size |= wide & ~known & (size_high - size_low > loss_width)
+        by_size |= wide & ~measured & (size_high - size_low > loss_width)
         thin = (cells.loss_high - cells.loss_low) <= 1e-12 * cells.loss_high
         by_size |= wide & thin
         # where the size follows from the loss, halving the loss halves the sizes too
@@ -548,12 +582,9 @@ class Search:
         return keep
 
     def _price_range(self, cells: Cells, actions: Actions) -> tuple[FloatArray, FloatArray]:
-        """Prices for which each action must stay; all prices where its class has a requirement."""
-        low, high = cells.price_low[actions.cell], cells.price_high[actions.cell]
-        if self.requirement is None:
-            return low, high
-        needy = self.requirement.needy[self.groups[actions.task]]
-        return np.where(needy, 0.0, low), np.where(needy, np.inf, high)
+        """Prices for which each action must stay."""
+        at = (actions.cell, self.kind[actions.task])
+        return cells.price_low[at], cells.price_high[at]
 
     def _children(self, examined: Examined, left: IntArray) -> list[Cells]:
         """Halves of the cells that are left, with a denser lattice where its slack matters."""
@@ -576,8 +607,8 @@ class Search:
         count = len(cells)
         return replace(
             cells,
-            price_low=np.zeros(count),
-            price_high=np.full(count, np.inf),
+            price_low=np.zeros((count, self.kinds)),
+            price_high=np.full((count, self.kinds), np.inf),
             free_price=np.ones(count, bool),
             given_up=np.zeros(count),
             actions=_side_by_side(
