@@ -242,3 +242,26 @@ def test_a_requirement_out_of_reach_is_infeasible_however_much_inference() -> No
     answer = solved(scenario)
     assert answer.status is Status.INFEASIBLE
     assert answer.infeasibility is not None
+
+
+def with_every_class_required(seed: int, oracle: Oracle) -> dict[str, Any]:
+    """A random scenario whose classes must reach nearly what the optimum gives them, some more."""
+    scenario: dict[str, Any] = oracle("scenarios").random_scenario(seed)
+    mix = scenario["workload"]["mix"]
+    for task in mix:
+        task.pop("min_accuracy", None)
+    reached = solved(scenario).classes
+    if not reached:
+        return scenario
+    weakest = min(range(len(reached)), key=lambda place: reached[place].accuracy)
+    for place, (task, one) in enumerate(zip(mix, reached, strict=True)):
+        more = 0.3 * (1.0 - one.accuracy) if place == weakest else -0.03
+        task["min_accuracy"] = min(max(one.accuracy + more, 0.0), 1.0)
+    return scenario
+
+
+@pytest.mark.parametrize("seed", [*range(1, 13), *map(slow, range(100, 220))])
+def test_no_plan_beats_the_bound_where_every_class_has_a_requirement(
+    seed: int, oracle: Oracle
+) -> None:
+    contest(with_every_class_required(seed, oracle), oracle)
