@@ -31,8 +31,8 @@ def interval_bounds(
     log_size: FloatArray,
     phi: FloatArray,
     price: FloatArray,
-    total_cap: FloatArray,
-    inference_cap: FloatArray,
+    total_flop: FloatArray,
+    inference_flop: FloatArray,
     served: FloatArray,
 ) -> FloatArray:
     """Largest value between neighbouring nodes of model size.
@@ -43,13 +43,15 @@ def interval_bounds(
     log_size : (cell, node) ln N, increasing.
     phi : (cell, node) Lagrangian value per task at the lower end L1.
     price : (cell,) value per effective token.
-    total_cap, inference_cap : (cell,) FLOP per served task; inf where there is none.
+    total_flop, inference_flop : (cell,) limits; inf where there is none.
     served : (cell,) tasks that share the training.
 
     Returns
     -------
     (cell, node - 1)
     """
+    with np.errstate(over="ignore"):
+        total_cap, inference_cap = total_flop / served, inference_flop / served
     inverse = np.exp(-log_size)
     free = (price == 0.0)[:, None]
     with np.errstate(invalid="ignore"):
