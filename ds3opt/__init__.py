@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ds3opt.optimise.evaluate import evaluate
     from ds3opt.optimise.solution import Solution
-    from ds3opt.optimise.solve import evaluate, solve
+    from ds3opt.optimise.solve import solve
     from ds3opt.schema import Scenario
 
 __all__ = ["Scenario", "Solution", "evaluate", "load_scenario", "solve"]
@@ -21,7 +22,7 @@ __all__ = ["Scenario", "Solution", "evaluate", "load_scenario", "solve"]
 _HOMES = {
     "Scenario": "ds3opt.schema",
     "Solution": "ds3opt.optimise.solution",
-    "evaluate": "ds3opt.optimise.solve",
+    "evaluate": "ds3opt.optimise.evaluate",
     "solve": "ds3opt.optimise.solve",
 }
 

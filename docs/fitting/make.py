@@ -22,7 +22,7 @@ from ds3opt.laws.capability import step_skill_success
 from ds3opt.laws.coverage import beta_coverage
 from ds3opt.laws.loss import LossLaw
 from ds3opt.laws.voting import truncated_geometric_shares
-from ds3opt.optimise.solve import evaluate
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.schema import Scenario
 from ds3opt.units import parse_quantity
 

@@ -55,7 +55,7 @@ def evaluate(
         for name, text in by_class(token_budget, "--token-budget").items()
     }
     loaded = load_scenario(scenario, settings or (), folders=hardware_folders(hardware_path))
-    from ds3opt.optimise.solve import evaluate as score
+    from ds3opt.optimise.evaluate import evaluate as score
 
     solution = score(
         loaded.scenario, size, tokens, policies=policies or None, token_budgets=budgets or None

@@ -161,7 +161,8 @@ def _answer(
 ) -> Solution:
     """The optimum, or what a given model reaches."""
     from ds3opt.cli.progress import progress_bar
-    from ds3opt.optimise.solve import evaluate, solve
+    from ds3opt.optimise.evaluate import evaluate
+    from ds3opt.optimise.solve import solve
 
     if parameters is None:
         for option, given in (

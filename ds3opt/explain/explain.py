@@ -20,10 +20,11 @@ from ds3opt.explain.turning_points import turning_points_of, typical_tasks
 from ds3opt.fleet import compile_fleet, needs_fleet
 from ds3opt.optimise.answer import Mix, mixed
 from ds3opt.optimise.envelopes import room_for
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.fleet.solve import FleetPlan, mix_for_model, solved_mix
 from ds3opt.optimise.overrides import fixed_actions
 from ds3opt.optimise.solution import Solution
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.solve import solve
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario

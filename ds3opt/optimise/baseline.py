@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 
 from ds3opt.optimise.allocation import Segments
 from ds3opt.optimise.envelopes import Envelopes, in_every_case, room_for
+from ds3opt.optimise.least_resource import least_budget
 from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.menu import Actions, evaluate, first_actions
+from ds3opt.optimise.optimum import best_plans
+from ds3opt.optimise.pretraining import best_model
+from ds3opt.optimise.solution import BASELINES, Baseline
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem
 
@@ -174,3 +178,50 @@ def _resources(
         problem.objective, serving
     )
     return np.where(fits, resource, np.inf)
+
+
+def baselines(problem: Problem) -> tuple[Baseline, ...]:
+    """What the rules of `BASELINES` reach; none where the problem leaves nothing to a rule."""
+    fixed = problem.levels is not None and problem.levels.law.tokens_per_parameter is not None
+    # with the ratio fixed there is nothing that a rule for it would take away
+    if problem.space.infinite_data or fixed:
+        return ()
+    law = "loss law" if problem.levels is None else "skill graph"
+    return tuple(
+        _baseline(on_rule(problem, name), name, words.replace("loss law", law))
+        for name, words in BASELINES
+    )
+
+
+def _baseline(problem: Problem, name: str, words: str) -> Baseline:
+    if not problem.shared_budget:
+        plan = best_on_rule(problem)
+        if plan is None:
+            return Baseline(name, words, None, None, None)
+        return Baseline(name, words, plan.objective, plan.parameters, plan.training_tokens)
+    if problem.target_accuracy is not None:
+        least = least_budget(problem, problem.budgets, problem.objective, problem.target_accuracy)
+        found, value = least.found, least.enough
+    else:
+        (found,) = best_plans(problem, [problem.budgets], problem.gap)
+        value = found.value
+    if found is None or not found.feasible:
+        return Baseline(name, words, None, None, None)
+    size = np.array([found.parameters])
+    tokens = Training(problem.space).tokens(size, np.array([found.loss * (1.0 + 1e-12)]))
+    return Baseline(name, words, value, found.parameters, float(tokens[0]))
+
+
+def model_baselines(problem: Problem) -> tuple[Baseline, ...]:
+    """The same where the objective is that of a model alone."""
+    result = []
+    for name, words in BASELINES:
+        if problem.space.infinite_data:
+            continue
+        there = on_rule(problem, name)
+        plan = best_model(there, there.budgets, there.resource_gap)
+        if plan is None:
+            result.append(Baseline(name, words, None, None, None))
+        else:
+            result.append(Baseline(name, words, plan.value, plan.parameters, plan.training_tokens))
+    return tuple(result)

@@ -184,3 +184,14 @@ def _scored(solution: Solution) -> float | None:
     if solution.objective != "net_value" or solution.value is None or cost is None:
         return None
     return solution.value * solution.tasks_served - cost
+
+
+ABSOLUTE = frozenset({"accuracy", "value", "net_value", "loss"})
+"""Objectives whose gaps and regrets are in their own unit, not relative."""
+
+
+def lost_dimension(objective: str) -> str:
+    """Dimension in which losses are told; for resources what the same of them loses in accuracy."""
+    if objective == "accuracy" or objective not in ABSOLUTE:
+        return "small points"
+    return dimension_of(objective)

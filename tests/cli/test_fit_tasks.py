@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ds3opt.laws.loss import DEFAULT_LOSS_LAW, LOSS_LAWS
-from ds3opt.optimise.solve import evaluate
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.schema import Scenario
 
 HEADER = "model,parameters,training_tokens,token_budget,policy,samples,accuracy,problems"

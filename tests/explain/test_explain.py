@@ -12,8 +12,9 @@ from ds3opt.explain.explain import explain, flop_setting
 from ds3opt.explain.explanation import ClassExplanation, Explanation, Mechanism
 from ds3opt.io.loader import load_scenario, validate
 from ds3opt.io.yaml_source import load_yaml
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.fleet.solve import evaluate_fleet
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.solve import solve
 from ds3opt.problem import compile_problem
 
 SHORT = {

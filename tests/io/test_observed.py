@@ -11,7 +11,7 @@ import yaml
 from ds3opt.cli.main import main
 from ds3opt.errors import Ds3optError
 from ds3opt.io.loader import load_scenario
-from ds3opt.optimise.solve import evaluate
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.schema import Scenario
 
 SIZES = {"a": (1e9, 2e11), "b": (7e9, 2e12)}

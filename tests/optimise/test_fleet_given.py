@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ds3opt.errors import UsageError
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.solution import Solution, Status
-from ds3opt.optimise.solve import evaluate
 
 Oracle = Callable[[str], ModuleType]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from ds3opt.laws.compute import inference_flop, layers_times_width
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.solution import Solution, Status
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.solve import solve
 from ds3opt.schema import Scenario
 
 Oracle = Callable[[str], ModuleType]

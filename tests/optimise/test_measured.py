@@ -14,7 +14,8 @@ from ds3opt.errors import Ds3optError, UsageError
 from ds3opt.io.loader import load_scenario
 from ds3opt.laws.coverage import beta_coverage, beta_majority_vote
 from ds3opt.laws.voting import truncated_geometric_shares
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.evaluate import evaluate
+from ds3opt.optimise.solve import solve
 from ds3opt.schema import Scenario
 
 WIDE = {"inference_flop": 1e40}

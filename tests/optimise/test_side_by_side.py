@@ -10,9 +10,9 @@ import pytest
 from ds3opt.io.loader import load_scenario
 from ds3opt.optimise.climbing import Plans, polished_side_by_side
 from ds3opt.optimise.envelopes import ROUNDING
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.optimum import best_plans, polished
 from ds3opt.optimise.side_by_side import Stack, alike
-from ds3opt.optimise.solve import evaluate
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 

@@ -15,10 +15,11 @@ from ds3opt.errors import UsageError
 from ds3opt.laws.skill_graph import SkillGraph
 from ds3opt.laws.skill_training import SkillGraphTraining
 from ds3opt.optimise import baseline
+from ds3opt.optimise.evaluate import evaluate
 from ds3opt.optimise.learned import about_graph
 from ds3opt.optimise.levels import worthwhile
 from ds3opt.optimise.solution import Solution, Status
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.solve import solve
 from ds3opt.optimise.training import Training
 from ds3opt.problem import compile_problem
 from ds3opt.schema import Scenario

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ds3opt.io.loader import load_scenario
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.evaluate import evaluate
+from ds3opt.optimise.solve import solve
 from ds3opt.simulate.answer import rows_of
 from ds3opt.simulate.closed_forms import closed_forms
 from ds3opt.simulate.comparison import compare_rows, mix_estimate

@@ -14,9 +14,10 @@ from ds3opt.fleet import needs_fleet
 from ds3opt.optimise.climbing import polished_side_by_side
 from ds3opt.optimise.envelopes import ROUNDING
 from ds3opt.optimise.optimum import Found
+from ds3opt.optimise.plan_solution import certified
 from ds3opt.optimise.side_by_side import Stack, alike
 from ds3opt.optimise.solution import Solution, Status
-from ds3opt.optimise.solve import certified, solve
+from ds3opt.optimise.solve import solve
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario

@@ -10,7 +10,8 @@ import pytest
 
 from ds3opt.errors import UsageError
 from ds3opt.io.loader import load_scenario
-from ds3opt.optimise.solve import evaluate, solve
+from ds3opt.optimise.evaluate import evaluate
+from ds3opt.optimise.solve import solve
 from ds3opt.problem import compile_problem
 from ds3opt.schema import Scenario
 from ds3opt.uncertainty.robust.plan import Choice, Plan, score_plan
