@@ -22,6 +22,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 
+_ROUNDING = 1e-14
+"""Part of a required success that rounding may take; close to a ceiling it is worth a lot."""
+
+
 @dataclass(frozen=True)
 class Multipliers:
     """What bounds of a problem take from its tasks."""
@@ -77,9 +81,7 @@ class Multipliers:
         if self.required is not None:
             needy = self.required.needy
             worth = self.required.worth[needy]
-            whole = worth + extra[:, needy]
-            share = np.where(whole > 0.0, worth, 1.0) / np.where(whole > 0.0, whole, 1.0)
-            found[:, 1:] = price[:, None] * share
+            found[:, 1:] = price[:, None] * worth / (worth + extra[:, needy])
         return found
 
     def worth(self, actions: Actions, extra: FloatArray) -> FloatArray:
@@ -127,7 +129,7 @@ class Multipliers:
             best = np.maximum.reduceat(net, starts)
             phi[:, node] = np.bincount(of_cell, weight * np.maximum(best, 0.0), minlength=count)
         if extra.size and self.required is not None:
-            phi -= (extra @ self.required.least)[:, None]
+            phi -= (extra @ self.required.least)[:, None] * (1.0 - _ROUNDING)
         return phi
 
     def price_range(self, cells: Cells, actions: Actions) -> tuple[FloatArray, FloatArray]:
