@@ -444,3 +444,13 @@ def _significant(value: float, precision: int) -> str:
 def _scientific(value: float, precision: int) -> str:
     mantissa, exponent = f"{value:.{max(precision - 1, 0)}e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def format_percent(share: float) -> str:
+    """A share in words, with as many digits as tell it from a whole.
+
+    >>> format_percent(0.6), format_percent(0.9999995), format_percent(1.0)
+    ('60.00 %', '99.99995 %', '100.00 %')
+    """
+    digits = 2 if share >= 1.0 else math.ceil(-math.log10(1.0 - share) - 1e-9) - 2
+    return f"{100.0 * share:.{min(max(digits, 2), 12)}f} %"

@@ -15,7 +15,7 @@ from ds3opt.optimise.shared import SharedSearch
 from ds3opt.optimise.solution import Infeasibility
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
-from ds3opt.units import format_quantity
+from ds3opt.units import format_percent, format_quantity
 
 _LARGEST = 1e60
 _QUICK_CELLS = 400
@@ -124,8 +124,9 @@ def _without_limits(problem: Problem) -> Infeasibility:
                 least,
                 max(reached, 0.0),
                 "accuracy",
-                f"class {name} cannot reach {100 * least:.2f} %: with all compute in the world "
-                f"it reaches {100 * max(reached, 0.0):.2f} %" + (f"; {advice}" if advice else ""),
+                f"class {name} cannot reach {format_percent(least)}: with all compute in the world "
+                f"it reaches {format_percent(max(reached, 0.0))}"
+                + (f"; {advice}" if advice else ""),
             )
     if problem.tasks is not None and problem.shared_budget:
         return Infeasibility(
@@ -155,6 +156,6 @@ def unreachable(problem: Problem, target: float, best: Found | None) -> Infeasib
         target,
         reached,
         "accuracy",
-        f"an accuracy of {100 * target:.2f} % is out of reach: the other limits, ranges and caps "
-        f"allow {100 * reached:.2f} %" + (f"; {advice}" if advice else ""),
+        f"an accuracy of {format_percent(target)} is out of reach: the other limits, ranges and "
+        f"caps allow {format_percent(reached)}" + (f"; {advice}" if advice else ""),
     )

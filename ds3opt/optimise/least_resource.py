@@ -59,7 +59,12 @@ def least_budget(
 
     (at_top,) = ask(np.array([top]), finest)
     if at_top.value < target:
-        return Least(np.inf, top, None, at_top)
+        # the question was settled without the best plan, which is what has to be told
+        limits = budgets.with_limit(resource, top)
+        (best,) = best_plans(problem, [limits], problem.gap)
+        at_top = polished(problem, limits, best)
+        if at_top.value < target:
+            return Least(np.inf, top, None, at_top)
     low, high, found = min(bottom, top), top, at_top
     for round_ in range(_MOST_ROUNDS):
         width = np.log(high / low)

@@ -365,3 +365,17 @@ def test_shared_budgets_against_a_scan(seed: int, charge: str, oracle: Oracle) -
     assert best <= upper + 1e-12
     # a grid of 8 % in size and 10 % in tokens comes near
     assert best >= lower - 0.05
+
+
+def test_an_accuracy_out_of_reach_is_told_with_the_most_that_is_in_reach() -> None:
+    scenario = three_classes()
+    scenario["limits"] = {"total_flop": 1e20, "training_flop": 3e19}
+    most = solved(scenario)
+    assert most.accuracy is not None
+    asked = 0.5 * (1.0 + most.accuracy)
+    none = solved({**scenario, "objective": {"minimise": "total_flop", "accuracy": asked}})
+    assert none.infeasibility is not None
+    assert none.infeasibility.limit == "objective.accuracy"
+    told = none.infeasibility.smallest_feasible
+    lower, upper = bounds(most)
+    assert told == pytest.approx(lower, abs=upper - lower)

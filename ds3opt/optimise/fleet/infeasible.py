@@ -16,7 +16,7 @@ from ds3opt.optimise.fleet.plans import FleetSearch
 from ds3opt.optimise.fleet.scale import resource_scale
 from ds3opt.optimise.saturation import beyond_plateaus
 from ds3opt.optimise.solution import UNITS, Infeasibility
-from ds3opt.units import format_quantity
+from ds3opt.units import format_percent, format_quantity
 
 _FREE = 1e40
 """A limit so large that it is none."""
@@ -236,8 +236,9 @@ def _without_limits(search: FleetSearch, free: Ledger) -> Infeasibility:
                 least,
                 float(best[group]),
                 "accuracy",
-                f"class {name} reaches {100 * best[group]:.2f} % at most with the policies, "
-                "replicas and latency that it may have" + (f"; {advice}" if advice else ""),
+                f"class {name} reaches {format_percent(float(best[group]))} at most with the "
+                "policies, replicas and latency that it may have"
+                + (f"; {advice}" if advice else ""),
             )
     total = float(best @ tasks.group_share)
     target = fleet.problem.target_accuracy or 0.0
