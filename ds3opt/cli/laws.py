@@ -76,7 +76,7 @@ def show_law(
         from ds3opt.cli.fit.show import law_file_document
         from ds3opt.io.law_files import load_law_file
 
-        view.emit(law_file_document(load_law_file(name)))
+        view.emit(law_file_document(load_law_file(name), BUDGETS))
         return ExitCode.DONE
     law = published(name)
     table = _law_table(law)

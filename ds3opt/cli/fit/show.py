@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ds3opt.cli.fit.optimum import optimum_data, optimum_table
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from ds3opt.schema.law_file import LawFile
 
 
-def law_file_document(found: LawFile) -> Document:
-    """Constants, errors, ranges and diagnostics of a law file."""
+def law_file_document(found: LawFile, budgets: Sequence[float]) -> Document:
+    """Constants, errors, ranges and diagnostics of a law file.
+
+    Parameters
+    ----------
+    budgets : training FLOP at which a loss law is asked for its own optimum.
+    """
     import numpy as np
 
-    from ds3opt.cli.laws import BUDGETS
     from ds3opt.report.document import Document
     from ds3opt.schema.fitted import parsed_draws
     from ds3opt.schema.law_file import CapabilityFile, LossLawFile, TasksFile
@@ -31,10 +35,10 @@ def law_file_document(found: LawFile) -> Document:
         table = _constants("Constants", found)
         law = LossCoefficients.model_validate(found.coefficients()).law()
         draws = parsed_draws(found.draws)[1] if found.draws else np.empty((0, len(found.values)))
-        best = optimum_table(law, draws, BUDGETS)
+        best = optimum_table(law, draws, budgets)
         tables: tuple[Table, ...] = (table, _about(found, "About"), best)
         data: dict[str, Any] = found.model_dump(exclude={"draws"})
-        data["compute_optimal"] = optimum_data(law, draws, BUDGETS)
+        data["compute_optimal"] = optimum_data(law, draws, budgets)
         records = constants_records(found.values, _known(found), found.fixed)
     elif not isinstance(found, (CapabilityFile, TasksFile)):
         tables = (_constants("Constants", found), _about(found, "About"))
