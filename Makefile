@@ -30,7 +30,8 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
-test: $(READY)
+test: $(READY)  ## compiled once, not by each of the commands that the tests run
+	$(BIN)/python -m compileall -q -j 0 ds3opt tests
 	$(BIN)/pytest -n auto
 
 regression: $(READY)
