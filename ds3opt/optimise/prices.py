@@ -157,3 +157,59 @@ def required_accuracy_uses(problem: Problem, found: Found, reached: list[float])
             LimitUse(cap.name, cap.limit, cap.used, cap.binding, price + 0.0, cap.unit, cap.kind)
         )
     return uses
+
+
+def uses_of_least(
+    problem: Problem, uses: tuple[LimitUse, ...], spent: float, reached: float
+) -> tuple[LimitUse, ...]:
+    """Limits where a resource is least: the accuracy first, and prices in that resource.
+
+    With the accuracy held, what a limit is worth in accuracy is worth as much of the resource as
+    brings that accuracy.
+
+    Parameters
+    ----------
+    uses : of a plan under as much of the resource as it takes, priced in accuracy.
+    spent : the resource. reached : the accuracy.
+    """
+    name, target = problem.objective, problem.target_accuracy
+    assert target is not None
+    # otherwise required accuracies of classes say how much is taken
+    binding = reached - target <= problem.gap + problem.resource_gap
+    own = next((use.shadow_price_per_doubling for use in uses if use.name == name), None)
+    slope = own / math.log(2.0) if own and own > 0.0 and binding else None
+    accuracy = LimitUse(
+        "accuracy",
+        target,
+        reached,
+        binding,
+        None if binding else 0.0,
+        "accuracy",
+        "at least",
+        relative_cost_per_point=None if slope is None else 0.01 / slope,
+    )
+    limit = getattr(problem.budgets, name)
+    rows = []
+    for use in uses:
+        if use.name == name and not np.isfinite(limit):
+            continue
+        if use.name == name:
+            cap = Cap(name, limit, use.used, use.unit)
+            price = None if cap.binding or own is None else 0.0
+            rows.append(LimitUse(name, limit, use.used, cap.binding, price, use.unit, use.kind))
+        elif use.shadow_price_per_doubling:
+            rows.append(_in_resource(use, slope, spent))
+        else:
+            rows.append(use)
+    return (accuracy, *rows)
+
+
+def _in_resource(use: LimitUse, slope: float | None, spent: float) -> LimitUse:
+    """A use priced in a resource; `slope` is accuracy per e-fold of it, None where not known."""
+    if slope is None or use.shadow_price_per_doubling is None:
+        return replace(use, shadow_price_per_doubling=None)
+    part = -use.shadow_price_per_doubling / slope
+    per_point = None
+    if use.unit == "accuracy":
+        per_point = 0.01 * part / (use.limit * math.log(2.0))
+    return replace(use, shadow_price_per_doubling=part * spent, relative_cost_per_point=per_point)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,10 +21,10 @@ from ds3opt.optimise.plan_solution import (
     solution_of_plan,
 )
 from ds3opt.optimise.pretraining import best_model
+from ds3opt.optimise.prices import uses_of_least
 from ds3opt.optimise.solution import (
     Certificate,
     FrontierPoint,
-    LimitUse,
     Solution,
     Status,
     frontier_point,
@@ -111,39 +110,10 @@ def _of_resource(problem: Problem, details: bool, progress: Progress | None) -> 
         problem.objective, min(least.too_little, upper), upper, problem.resource_gap, True
     )
     status = Status.OPTIMAL if certificate.gap <= problem.resource_gap else Status.NOT_CONVERGED
-    own = {name for name, _ in problem.budgets.items()}
-    limits = tuple(
-        use for use in solution.limits if use.name != problem.objective or use.name in own
-    )
-    solution = replace(
-        solution,
-        status=status,
-        certificate=certificate,
-        limits=(*_target_use(solution, target), *limits),
-    )
-    return replace(solution, baselines=baselines(problem)) if details else solution
-
-
-def _target_use(solution: Solution, target: float) -> tuple[LimitUse, ...]:
-    """The required accuracy as a limit; its price is the resource's change per accuracy point."""
-    price = None
-    for use in solution.limits:
-        if use.name == solution.objective and use.shadow_price_per_doubling:
-            per_e_fold = use.shadow_price_per_doubling / math.log(2.0)
-            price = 0.01 / per_e_fold if per_e_fold > 0 else None
     assert solution.accuracy is not None
-    return (
-        LimitUse(
-            "accuracy",
-            target,
-            solution.accuracy,
-            True,
-            None,
-            "accuracy",
-            "at least",
-            relative_cost_per_point=price,
-        ),
-    )
+    limits = uses_of_least(problem, solution.limits, spent, solution.accuracy)
+    solution = replace(solution, status=status, certificate=certificate, limits=limits)
+    return replace(solution, baselines=baselines(problem)) if details else solution
 
 
 def _of_loss(problem: Problem, details: bool) -> Solution:

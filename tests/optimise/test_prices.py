@@ -205,3 +205,55 @@ def test_what_is_given_as_one_value_is_no_limit_and_has_no_price() -> None:
     scenario["model"] = {"parameters": {"max": 3e7}, "tokens_per_parameter": {"max": 20}}
     names = {use.name for use in solved(scenario, details=True).limits}
     assert names == {"inference_flop", "max_parameters", "max_tokens_per_parameter"}
+
+
+WIDE = 0.2
+"""The same where the least of a resource is solved to a part in a thousand."""
+
+
+def cheapest(accuracy: float, **limits: float) -> dict[str, Any]:
+    scenario = per_task()
+    for task in scenario["workload"]["mix"]:
+        task["difficulty"]["points"] = 3
+    scenario["objective"] = {"minimise": "total_flop", "accuracy": accuracy}
+    return {**scenario, "limits": limits, "solver": {}}
+
+
+def test_limits_are_priced_in_the_resource_that_is_least() -> None:
+    free = solved(cheapest(0.6))
+    assert free.training_flop is not None
+    cap = 0.5 * free.training_flop
+    answer = solved(cheapest(0.6, training_flop=cap), details=True)
+    low, here, high = (
+        solved(cheapest(0.6, training_flop=cap * math.exp(by))).certificate
+        for by in (-WIDE, 0.0, WIDE)
+    )
+    assert low is not None
+    assert here is not None
+    assert high is not None
+    # the price lies between the slopes to either side, as far as the gaps tell these
+    slopes = [(here.upper - low.upper) / WIDE, (high.upper - here.upper) / WIDE]
+    doubt = sum(end.upper - end.lower for end in (low, here, high)) / WIDE
+    price = limit_of(answer, "training_flop").shadow_price_per_doubling
+    assert price is not None
+    assert min(slopes) - doubt <= price / math.log(2.0) <= max(slopes) + doubt < 0.0
+
+
+def test_a_limit_on_the_resource_that_is_least_is_the_users() -> None:
+    use = limit_of(solved(cheapest(0.6, total_flop=1e22), details=True), "total_flop")
+    assert use.limit == 1e22
+    assert not use.binding
+    assert use.shadow_price_per_doubling == 0.0
+    assert not [use for use in solved(cheapest(0.6)).limits if use.name == "total_flop"]
+
+
+def test_a_target_below_what_classes_require_does_not_bind() -> None:
+    scenario = cheapest(0.2)
+    scenario["workload"]["mix"][0]["min_accuracy"] = 0.8
+    scenario["solver"] = {"resource_gap": 1e-2}
+    accuracy, *others = solved(scenario, details=True).limits
+    assert (accuracy.name, accuracy.binding) == ("accuracy", False)
+    assert accuracy.shadow_price_per_doubling == 0.0
+    required = next(use for use in others if use.name == "min_accuracy of a")
+    assert required.binding
+    assert required.shadow_price_per_doubling is None
