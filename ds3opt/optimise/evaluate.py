@@ -15,16 +15,9 @@ from ds3opt.optimise.envelopes import room_for
 from ds3opt.optimise.local import Neighbourhood
 from ds3opt.optimise.optimum import Found, best_plans
 from ds3opt.optimise.overrides import fixed_actions, with_policies
-from ds3opt.optimise.plan_solution import (
-    no_solution,
-    solution_of_model,
-    solution_of_plan,
-)
+from ds3opt.optimise.plan_solution import no_solution, solution_of_model, solution_of_plan
 from ds3opt.optimise.pretraining import PretrainingPlan
-from ds3opt.optimise.solution import (
-    Solution,
-    Status,
-)
+from ds3opt.optimise.solution import Solution, Status
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Problem, compile_problem
 from ds3opt.schema import Scenario

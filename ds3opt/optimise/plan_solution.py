@@ -17,11 +17,7 @@ from ds3opt.optimise.optimum import Found
 from ds3opt.optimise.pretraining import PretrainingPlan
 from ds3opt.optimise.prices import caps_of, limit_uses, required_accuracy_uses
 from ds3opt.optimise.shared_rows import shared_rows
-from ds3opt.optimise.solution import (
-    Certificate,
-    Solution,
-    Status,
-)
+from ds3opt.optimise.solution import Certificate, Solution, Status
 from ds3opt.optimise.training import Training
 from ds3opt.problem import Budgets, Problem
 
